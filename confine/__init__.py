@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How hostile code, repositories and files are held: git repositories, the sandbox, limits, what was attempted."""
+
+from confine.limits import Attempt, Limits
+from confine.recommender import HistoryEvent, Recommender, Request, Slate
+from confine.repository import (
+    DiffEntry,
+    FetchLimits,
+    Person,
+    Repository,
+    Skipped,
+    TreeEntry,
+)
+from confine.sandbox_report import SandboxReport, sandbox_report
+
+__all__ = [
+    "Attempt",
+    "DiffEntry",
+    "FetchLimits",
+    "HistoryEvent",
+    "Limits",
+    "Person",
+    "Recommender",
+    "Repository",
+    "Request",
+    "SandboxReport",
+    "Skipped",
+    "Slate",
+    "TreeEntry",
+    "sandbox_report",
+]

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commit objects: tree, parents, message, and the people named in them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from evidence import RepositoryError
+
+# Wherever it stands in the message, not only in its last paragraph: who is named at all took part.
+_TRAILER = re.compile(r"(?im)^[ \t>*-]*co-(?:authored|developed)-by[ \t]*:[ \t]*(.+?)[ \t\r]*$")
+_ADDRESS = re.compile(r"[^\s<>]+@[^\s<>]+")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Person:
+    """A name and an email address as a commit states them: claims, which nothing here verifies."""
+
+    name: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One commit object, parsed."""
+
+    tree: str
+    parents: tuple[str, ...]
+    people: tuple[Person, ...]
+    message: str
+
+
+def parse_commit(data: bytes, commit: str) -> Commit:
+    """Parse a commit object's content.
+
+    Text is UTF-8 or what the commit's ``encoding`` header says; what does not decode becomes U+FFFD.
+
+    Raises:
+        RepositoryError: no tree.
+    """
+    head, _, body = data.partition(b"\n\n")
+    headers = [line.partition(b" ") for line in head.split(b"\n") if line and not line.startswith(b" ")]
+    values: dict[bytes, list[bytes]] = {}
+    for key, _, value in headers:
+        values.setdefault(key, []).append(value)
+    trees = values.get(b"tree", [])
+    if len(trees) != 1:
+        raise RepositoryError(f"commit {commit} is damaged: it has no tree, or more than one")
+    encoding = values.get(b"encoding", [b"utf-8"])[0]
+    signatures = [_decode(value, encoding) for key in (b"author", b"committer") for value in values.get(key, [])]
+    message = _decode(body, encoding)
+    named = [*(_person(signature) for signature in signatures), *(_person(who) for who in _TRAILER.findall(message))]
+    return Commit(
+        trees[0].decode("ascii", "replace"),
+        tuple(parent.decode("ascii", "replace") for parent in values.get(b"parent", [])),
+        tuple(dict.fromkeys(named)),
+        message,
+    )
+
+
+def _person(text: str) -> Person:
+    """``Name <address> …``; a missing bracket does not hide an address."""
+    name, _, rest = text.partition("<")
+    email, closed, _ = rest.partition(">")
+    if not closed:
+        found = _ADDRESS.search(text)
+        email = found[0] if found else ""
+        name = text.replace(email, "") if email else text
+    return Person(_one_line(name), _one_line(email))
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text.replace("<", " ")).split())
+
+
+def _decode(data: bytes, encoding: bytes) -> str:
+    try:
+        return data.decode(encoding.decode("ascii", "replace"), "replace")
+    except (LookupError, ValueError):
+        return data.decode("utf-8", "replace")
