@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a change is: files with renames, facts from both sides compared, findings, and what was not analysed."""
+
+from diffing._run import diff
+from diffing.changes import Diff, FileChange, NotAnalysed
+from diffing.patches import FilePatch, Hunk, Line, hunks
+
+__all__ = ["Diff", "FileChange", "FilePatch", "Hunk", "Line", "NotAnalysed", "diff", "hunks"]

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a diff consists of: files, findings, what was not analysed, verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from evidence import Finding, Severity, Snapshot, Verdict
+
+SCHEMA = "countersign/diff/v1"
+
+Status = Literal["added", "removed", "modified", "renamed"]
+EXCUSED = frozenset({"media", "vendored", "generated"})
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """One changed file.
+
+    Paths are printable: bytes that are no UTF-8 stand as escapes. ``language`` is None where nothing reads the file.
+    ``syntax_equal`` says that only layout, comments, docstrings or names of locals differ. ``old_object`` and
+    ``new_object`` are git's blob ids; None where the side has no file of its own (or a submodule). Line counts of
+    binary files are 0.
+    """
+
+    path: str
+    old_path: str | None
+    status: Status
+    language: str | None
+    lines_added: int
+    lines_removed: int
+    syntax_equal: bool
+    old_object: str | None = None
+    new_object: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The file as it stands in ``formats.md``."""
+        return {
+            "path": self.path,
+            "old_path": self.old_path,
+            "status": self.status,
+            "language": self.language,
+            "lines_added": self.lines_added,
+            "lines_removed": self.lines_removed,
+            "syntax_equal": self.syntax_equal,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class NotAnalysed:
+    """A file, or part of one, that no facts were read from, and why.
+
+    ``category`` is one of media, vendored, generated (these excuse), weights, unsafe, binary, language, size,
+    syntax, submodule,
+    symlink, dependency, notebook.
+    """
+
+    path: str
+    reason: str
+    category: str
+
+    @property
+    def excused(self) -> bool:
+        """Whether a diff can pass without it."""
+        return self.category in EXCUSED
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry as it stands in ``formats.md``."""
+        return {"path": self.path, "reason": self.reason, "category": self.category, "excused": self.excused}
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """What a change is. Findings come worst first; files and what was not analysed by path."""
+
+    base: Snapshot
+    head: Snapshot
+    files: tuple[FileChange, ...]
+    findings: tuple[Finding, ...]
+    not_analysed: tuple[NotAnalysed, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict at the default threshold, high."""
+        return self.verdict_at(Severity.HIGH)
+
+    def verdict_at(self, fail_on: Severity) -> Verdict:
+        """Fail if a finding weighs ``fail_on`` or more; else inconclusive if anything unexcused was not analysed."""
+        if any(finding.severity.at_least(fail_on) for finding in self.findings):
+            return Verdict.FAIL
+        if any(not entry.excused for entry in self.not_analysed):
+            return Verdict.INCONCLUSIVE
+        return Verdict.PASS
+
+    def to_json(self) -> dict[str, Any]:
+        """The diff document of ``formats.md``."""
+        return {
+            "schema": SCHEMA,
+            "base": {"commit": self.base.commit, "tree": self.base.tree},
+            "head": {"commit": self.head.commit, "tree": self.head.tree},
+            "verdict": self.verdict.value,
+            "files": [file.to_json() for file in self.files],
+            "findings": [finding.to_json() for finding in self.findings],
+            "not_analysed": [entry.to_json() for entry in self.not_analysed],
+        }
