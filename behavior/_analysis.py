@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From two sides' slates to judged cells: measure, sample, permute, judge."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from behavior._intervals import normal
+from behavior._judge import Evidence, Figures, Range, Rules, judge
+from behavior._sampling import Sampled, sample_exposure, sample_reach
+from behavior.cells import Cell
+from behavior.churn import churn
+from behavior.exposure import measure
+
+if TYPE_CHECKING:
+    from behavior._sampling import Limits
+    from behavior.churn import Churn
+    from behavior.exposure import Measured
+    from behavior.panels import Panel
+    from behavior.slates import Slates
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+POWER = 0.8416212335729143  # the normal quantile of 80 %
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """The cells of one probe, and what a reader should know of how they came about."""
+
+    cells: tuple[Cell, ...]
+    statistics: tuple[str, ...]
+    users: int
+    changed: int
+    strata: int
+    moved: int
+    depth: int | None
+
+
+def analyse(panel: Panel, base: Slates, head: Slates, probe: str) -> Analysis:
+    """Judge every slice in every cohort. Base and head answer the same requests."""
+    measured = measure(panel, base, head)
+    null = churn(panel, measured, probe)
+    exposure = sample_exposure(panel, measured, probe)
+    reach = sample_reach(panel, measured)
+    judged = _Table(panel, measured, null, exposure, reach, probe)
+    cells = tuple(
+        judged.cell(slice_, cohort) for slice_ in range(len(panel.slices)) for cohort in range(len(panel.cohorts))
+    )
+    return Analysis(
+        cells=cells,
+        statistics=null.statistics,
+        users=int(measured.users[0]),
+        changed=int(measured.changed[0]),
+        strata=null.strata,
+        moved=null.moved,
+        depth=None if base.deep is None or head.deep is None else min(base.deep.shape[1], head.deep.shape[1]),
+    )
+
+
+class _Table:
+    """All arrays of an analysis, slices x cohorts, from which cells are taken."""
+
+    def __init__(
+        self, panel: Panel, measured: Measured, null: Churn, exposure: Sampled, reach: Sampled, probe: str
+    ) -> None:
+        self.panel, self.measured, self.null, self.probe = panel, measured, null, probe
+        self.exposure, self.reach = exposure, reach
+        quantile = normal(1 - 2 * panel.toml.alpha)
+        relative = _relative_spread(null.spread, exposure)
+        self.exposure_churned = exposure.inner.widened(
+            exposure.spread, exposure.difference, quantile * relative, quantile * null.spread
+        )
+        # Reach saturates: it moves no more, relatively or absolutely, than how many of the items a user sees.
+        larger = reach.base + np.maximum(reach.difference, 0.0)
+        moved = np.where(null.seen_relative > 0, null.seen_relative * larger, null.seen_spread)
+        self.reach_churned = reach.inner.widened(
+            reach.spread, reach.difference, quantile * null.seen_relative, quantile * moved
+        )
+        self.adjusted_log = _adjusted_log(exposure, null.expected)
+
+    def cell(self, slice_: int, cohort: int) -> Cell:
+        at = (slice_, cohort)
+        declared, group = self.panel.slices[slice_], self.panel.cohorts[cohort]
+        exposure, reach = self._figures(self.exposure, self.exposure_churned, at), None
+        reach = self._figures(self.reach, self.reach_churned, at)
+        z, p = self.null.z[at], self.null.adjusted_p[at]
+        evidence = Evidence(
+            users=int(self.measured.users[cohort]),
+            changed=int(self.measured.changed[cohort]),
+            exposure=exposure,
+            reach=reach,
+            adjusted_log=float(self.adjusted_log[at]),
+            tests=tuple(zip(map(float, z), map(float, p), strict=True)),
+        )
+        toml = self.panel.toml
+        judged = judge(
+            evidence, Rules(declared.margin, declared.severity, toml.materiality, toml.alpha, toml.alpha_fail)
+        )
+        best = int(np.argmax(np.abs(z)))
+        detectable = 1.0 + (self.null.critical[slice_] + POWER) * float(self.null.power_unit[at])
+        ratio = exposure.head / exposure.base if exposure.base > 0 else None
+        defined = exposure.base > 0 and exposure.head > 0
+        return Cell(
+            probe=self.probe,
+            family=declared.family,
+            slice=declared.name,
+            cohort=group.name,
+            users=evidence.users,
+            base_share=exposure.base,
+            head_share=exposure.head,
+            difference=exposure.difference,
+            ratio=ratio,
+            ratio_low=_exp(exposure.outer_log.low, defined=defined),
+            ratio_high=_exp(exposure.outer_log.high, defined=defined),
+            churn_low=_exp(exposure.churned_log.low, defined=defined),
+            churn_high=_exp(exposure.churned_log.high, defined=defined),
+            adjusted_ratio=_exp(evidence.adjusted_log, defined=exposure.base > 0),
+            base_reach=reach.base,
+            head_reach=reach.head,
+            reach_ratio=reach.head / reach.base if reach.base > 0 else None,
+            reach_low=_exp(reach.outer_log.low, defined=reach.base > 0 and reach.head > 0),
+            reach_high=_exp(reach.outer_log.high, defined=reach.base > 0 and reach.head > 0),
+            p=float(self.null.p[at]),
+            adjusted_p=float(p.min()),
+            statistic=self.null.statistics[best] if z[best] != 0 else None,
+            direction=int(np.sign(exposure.difference) or np.sign(z[best])),
+            margin=declared.margin,
+            severity=declared.severity,
+            public=declared.public,
+            minimum_detectable_ratio=detectable,
+            inside=judged.inside,
+            verdict=judged.verdict,
+            reason=judged.reason,
+        )
+
+    @staticmethod
+    def _figures(sampled: Sampled, churned: Limits, at: tuple[int, int]) -> Figures:
+        def log_range(limits: Limits) -> Range:
+            return Range(float(limits.log_low[at]), float(limits.log_high[at]))
+
+        def plain_range(limits: Limits) -> Range:
+            return Range(float(limits.low[at]), float(limits.high[at]))
+
+        base, difference = float(sampled.base[at]), float(sampled.difference[at])
+        return Figures(
+            base=base,
+            head=base + difference,
+            difference=difference,
+            log_ratio=float(sampled.spread.log_ratio[at]),
+            outer_log=log_range(sampled.outer),
+            outer=plain_range(sampled.outer),
+            inner_log=log_range(sampled.inner),
+            churned_log=log_range(churned),
+            churned=plain_range(churned),
+        )
+
+
+def _relative_spread(spread: Floats, exposure: Sampled) -> Floats:
+    """The churn's standard deviation of ``ln rho``: the shift's over the geometric mean of both sides' exposure."""
+    middle = np.sqrt(np.maximum(exposure.base * (exposure.base + exposure.difference), 0.0))
+    return np.divide(spread, middle, out=np.zeros_like(spread), where=middle > 0)
+
+
+def _adjusted_log(exposure: Sampled, expected: Floats) -> Floats:
+    """The logarithm of the ratio that strata do not explain; NaN from zero in base.
+
+    ``1 + (T - E*T) / m_B`` where the unexplained shift is upward, and its mirror image, with base and head exchanged,
+    where it is downward; both are 1 where everything is explained.
+    """
+    base, head = exposure.base, exposure.base + exposure.difference
+    up = np.divide(head - expected, base, out=np.full_like(base, np.nan), where=base > 0)
+    down = np.divide(base + expected, head, out=np.full_like(base, np.inf), where=head > 0)
+    unexplained = exposure.difference - expected
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log = np.where(unexplained >= 0, np.log(up), -np.log(down))
+    return np.where(base > 0, log, np.nan)
+
+
+def _exp(log: float, *, defined: bool) -> float | None:
+    if not defined or math.isnan(log) or log == math.inf:
+        return None
+    return math.exp(min(log, 700.0))

@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The churn null: are the items of a slice moved together, or do they only trade places like all others?
+
+Retrain a model with another seed and items trade places, for all users at once. Under the null hypothesis the labels
+of comparable items are exchangeable, so labels are permuted within strata, jointly for all slices and cohorts, and
+each cell's statistics are compared with what permuted labels give. Within a family the largest studentised statistic
+of each permutation is what every cell has to beat (max-T: Westfall and Young 1993, section 2.5), which respects the
+dependence between cells.
+
+Item shifts are whole numbers, so that sums over items are exact in any order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from behavior._random import keyed
+from behavior._strata import strata
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from behavior.exposure import ItemSums, Measured
+    from behavior.panels import Panel
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Integers = np.ndarray[Any, np.dtype[np.int64]]
+
+SHARD = 100  # permutations drawn from one key
+_DEEP_SCALE = 256.0  # fractions kept when the deep shifts become whole numbers
+_NEGLIGIBLE = 1e-12  # of a cell's total movement: below it, a spread is rounding
+
+
+@dataclass(frozen=True, slots=True)
+class Churn:
+    """What the churn null says of every cell. Arrays are slices x cohorts x statistics unless said otherwise.
+
+    ``statistics`` names the last axis. ``z`` is the studentised shift; 0 where permuted labels cannot differ (nothing
+    moved, or a slice that fills its strata). ``adjusted_p`` is max-T over the slice's family, ``p`` (slices x cohorts)
+    is over the cell's own statistics. ``expected`` and ``spread`` are the mean and standard deviation of the shift of
+    exposure at ``k`` under permutation, as shares, slices x cohorts; ``seen_spread`` is that of how many of the slice's
+    items a user sees, and ``seen_relative`` is it over their number. No spread is less than what the slice's own items
+    would give if each moved by itself, which covers slices whose strata hold nothing to compare them with.
+    ``critical`` is each slice's family threshold for ``z`` at alpha. ``power_unit`` is the relative lift of all of a
+    slice's items that moves ``z`` by one, the smallest over ``top`` and ``deep``, slices x cohorts; infinite where the
+    slice is not shown.
+    """
+
+    statistics: tuple[str, ...]
+    z: Floats
+    adjusted_p: Floats
+    p: Floats
+    expected: Floats
+    spread: Floats
+    seen_spread: Floats
+    seen_relative: Floats
+    critical: Floats
+    power_unit: Floats
+    strata: int
+    moved: int
+
+
+def churn(panel: Panel, measured: Measured, probe: str) -> Churn:
+    """Permute labels within strata and judge every cell.
+
+    Args:
+        panel: gives labels, families, number of permutations and seed.
+        measured: item sums of base and head.
+        probe: part of the key of the randomness.
+    """
+    sums, users = measured.sums, measured.users
+    statistics, shifts = item_shifts(sums)
+    labels = sparse.csr_array(panel.membership[sums.items])
+    codes = strata(sums, panel.match)
+    cohorts = len(users)
+    observed = _cells(labels.T @ shifts, cohorts)
+    expected, spread = (_cells(values, cohorts) for values in null_moments(labels, shifts, codes))
+    scale = _cells(abs(labels).T @ np.abs(shifts), cohorts)
+    real = spread > _NEGLIGIBLE * scale
+    inverse = np.where(real, 1.0 / np.where(real, spread, 1.0), 0.0)
+    z = (observed - expected) * inverse
+    families = [slice_.family for slice_ in panel.slices]
+    maxima, count = _permute(panel, labels, shifts, codes, (expected, inverse, z), families, probe)
+    adjusted = np.ones_like(z)
+    critical = np.zeros(len(families))
+    for family, maximum in maxima.items():
+        of_family = np.array([name == family for name in families])
+        adjusted[of_family] = _exceedance(maximum, np.abs(z[of_family]))
+        critical[of_family] = np.quantile(maximum, 1.0 - panel.toml.alpha, method="higher")
+    unit = np.maximum(users, 1) * measured.unit
+    alone = _cells(np.sqrt(labels.multiply(labels).T @ (shifts**2)), cohorts)
+    seen_spread = np.maximum(spread, alone)[:, :, -1]
+    seen = [labels.T @ side.T.astype(np.float64) for side in sums.seen]
+    middle = np.sqrt(seen[0] * seen[1])
+    return Churn(
+        statistics=statistics,
+        z=z,
+        adjusted_p=adjusted,
+        p=(1.0 + count) / (panel.toml.permutations + 1.0),
+        expected=expected[:, :, 0] / unit,
+        spread=np.maximum(spread, alone)[:, :, 0] / unit,
+        seen_spread=seen_spread / np.maximum(users, 1),
+        seen_relative=np.divide(seen_spread, middle, out=np.zeros_like(middle), where=middle > 0),
+        critical=critical,
+        power_unit=_power_unit(labels, sums, spread, statistics),
+        strata=int(codes.max(initial=-1)) + 1,
+        moved=int((shifts != 0).any(axis=1).sum()),
+    )
+
+
+def item_shifts(sums: ItemSums) -> tuple[tuple[str, ...], Floats]:
+    """The statistics' names and every item's shift for each: shown items x (statistics x cohorts), whole numbers.
+
+    ``top`` is head's less base's weight at ``k``; ``deep`` is ``(h - b) / sqrt(h + b)`` at depth, since the churn of
+    an item grows with its exposure; ``reach`` is the change in how many users see the item at all.
+    """
+    names = ["top"]
+    blocks = [sums.top[1] - sums.top[0]]
+    if sums.deep is not None:
+        base, head = sums.deep
+        both = np.sqrt(np.maximum(base + head, 1))
+        names.append("deep")
+        blocks.append(np.rint((head - base) / both * _DEEP_SCALE))
+    names.append("reach")
+    blocks.append(sums.seen[1] - sums.seen[0])
+    return tuple(names), np.ascontiguousarray(np.concatenate(blocks, axis=0).T, dtype=np.float64)
+
+
+def null_moments(labels: sparse.csr_array, shifts: Floats, codes: Integers) -> tuple[Floats, Floats]:
+    """Exact mean and standard deviation, under permutation within strata, of ``labels.T @ shifts``.
+
+    Per stratum of ``n`` items: mean ``n x̄ ā``, variance ``Σ(x - x̄)² Σ(a - ā)² / (n - 1)``.
+    """
+    count = np.bincount(codes).astype(np.float64)
+    inside = sparse.csr_array((np.ones(len(codes)), (codes, np.arange(len(codes)))))
+    label_sum = np.asarray((inside @ labels).todense())
+    label_square = np.asarray((inside @ labels.multiply(labels)).todense())
+    shift_sum = inside @ shifts
+    mean = (label_sum / count[:, None]).T @ shift_sum
+    centred = shifts - (shift_sum / count[:, None])[codes]
+    shift_ss = inside @ (centred * centred)
+    label_ss = np.maximum(label_square - label_sum**2 / count[:, None], 0.0)
+    label_ss[label_ss < _NEGLIGIBLE * label_square] = 0.0
+    variance = (label_ss / np.maximum(count - 1.0, 1.0)[:, None]).T @ shift_ss
+    return mean, np.sqrt(variance)
+
+
+def permuted_rows(codes: Integers, permutations: int, seed: int, probe: str) -> Iterator[Integers]:
+    """Shards of permutations: each row says which (stratum-ordered) item's label every (stratum-ordered) item gets."""
+    bounds = np.flatnonzero(np.diff(codes, prepend=-1, append=-1))
+    for shard, start in enumerate(range(0, permutations, SHARD)):
+        generator = keyed(seed, probe, "permutation", shard)
+        rows = np.tile(np.arange(len(codes)), (min(SHARD, permutations - start), 1))
+        for low, high in pairwise(bounds):
+            if high - low > 1:
+                rows[:, low:high] = generator.permuted(rows[:, low:high], axis=1)
+        yield rows
+
+
+def _permute(
+    panel: Panel,
+    labels: sparse.csr_array,
+    shifts: Floats,
+    codes: Integers,
+    null: tuple[Floats, Floats, Floats],
+    families: Sequence[str],
+    probe: str,
+) -> tuple[dict[str, Floats], Floats]:
+    """The largest |z| of each permutation by family, and how often each cell's own largest |z| was reached.
+
+    Labels and shifts are put in an order of their own within strata first: which item had which label is what is
+    being permuted anyway, and so the order and names of items change nothing, to the byte. Shifts are turned to point
+    the same way whichever side is base, so that base and head can change places.
+    """
+    expected, inverse, z = null
+    permutations, cohorts = panel.toml.permutations, z.shape[1]
+    names = sorted(set(families))
+    maxima = {name: np.zeros(permutations) for name in names}
+    masks = {name: np.array([family == name for family in families]) for name in names}
+    largest = np.abs(z).max(axis=2, initial=0.0)
+    count = np.zeros(largest.shape)
+    moved_any = (shifts != 0).any(axis=1)
+    if not moved_any.any() or not families:
+        return maxima, count + permutations
+    sign = _orientation(shifts)
+    shifts, expected = shifts * sign, expected * sign
+    signature = labels @ keyed(0, "label order").random(labels.shape[1])
+    labels = labels[np.lexsort((signature, codes))]
+    by_shift = np.lexsort((*shifts.T, codes))
+    moved = np.flatnonzero(moved_any[by_shift])
+    shifts = np.ascontiguousarray(shifts[by_shift][moved])
+    done = 0
+    for rows in permuted_rows(np.sort(codes), permutations, panel.toml.seed, probe):
+        for row in rows[:, moved]:
+            drawn = _cells(labels[row].T @ shifts, cohorts)
+            size = np.abs((drawn - expected) * inverse).max(axis=2)
+            count += size >= largest * (1.0 - _NEGLIGIBLE)
+            for name in names:
+                maxima[name][done] = size[masks[name]].max(initial=0.0)
+            done += 1
+    return maxima, count
+
+
+def _orientation(shifts: Floats) -> float:
+    """1 or -1, the other way round for ``-shifts``, whatever the order of items; 1 where both are the same."""
+    for column in shifts.T:
+        difference = np.sort(column) - np.sort(-column)
+        unequal = np.flatnonzero(difference)
+        if len(unequal):
+            return float(np.sign(difference[unequal[0]]))
+    return 1.0
+
+
+def _exceedance(maxima: Floats, sizes: Floats) -> Floats:
+    """``(1 + #{max >= size}) / (R + 1)`` for each size."""
+    ordered = np.sort(maxima)
+    below = np.searchsorted(ordered, sizes * (1.0 - _NEGLIGIBLE), side="left")
+    return np.asarray((1.0 + len(ordered) - below) / (len(ordered) + 1.0), dtype=np.float64)
+
+
+def _cells(values: Floats, cohorts: int) -> Floats:
+    """Slices x (statistics x cohorts) as slices x cohorts x statistics."""
+    return np.asarray(values).reshape(values.shape[0], -1, cohorts).transpose(0, 2, 1)
+
+
+def _power_unit(labels: sparse.csr_array, sums: ItemSums, spread: Floats, statistics: Sequence[str]) -> Floats:
+    """The relative lift of a slice's items that moves ``z`` by one standard deviation, per slice and cohort.
+
+    A statistic under which nothing moved says nothing of how small a lift it would see; it is left out.
+    """
+    middle = labels.T @ ((sums.top[0] + sums.top[1]).T / 2.0)
+    units = [_unit(spread[:, :, 0], middle)]
+    if sums.deep is not None:
+        # A lift λ of everything gives (h - b)/√(h + b) ≈ λ √(b + h) / 2 an item.
+        roots = labels.T @ (np.sqrt((sums.deep[0] + sums.deep[1]).T) / 2.0 * _DEEP_SCALE)
+        units.append(_unit(spread[:, :, statistics.index("deep")], roots))
+    smallest = np.minimum.reduce(units)
+    nothing_moved = (spread == 0).all(axis=2) & (middle > 0)
+    return np.asarray(np.where(nothing_moved, 0.0, smallest))
+
+
+def _unit(spread: Floats, whole: Floats) -> Floats:
+    return np.asarray(np.divide(spread, whole, out=np.full(whole.shape, np.inf), where=(whole > 0) & (spread > 0)))
