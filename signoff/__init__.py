@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who vouches for it: policy, statement, envelope, keys, log, bundle, gate.
+
+How a sign-off comes about: `build_facts` from the review; `build_statement`, whose evidence holds the facts' digest
+(`evidence_digests` and ``facts``) and whose coverage is `coverage` of the facts; the reviewer signs `pae` of its
+canonical JSON; `envelope_from_ssh` or `Envelope.read`, then `verify_envelope` against the roots' keys; `Log.append` of
+its `signoff_leaf`, `Log.proof`; `build_bundle`; and on the other side `gate`.
+"""
+
+from signoff.bundle import BUNDLE_SCHEMA, Bundle, Signoff, build_bundle, read_bundle, signoff_leaf
+from signoff.envelope import (
+    PAYLOAD_TYPE,
+    Envelope,
+    SignatureKind,
+    envelope_from_ssh,
+    pae,
+    sign_envelope,
+    verify_envelope,
+)
+from signoff.facts import (
+    Answer,
+    Evidence,
+    FactsDocument,
+    Files,
+    FindingEntry,
+    build_facts,
+    coverage,
+    evidence_digests,
+    policy_facts,
+    read_facts,
+)
+from signoff.gate import GateResult, gate, verify
+from signoff.keys import PublicKey
+from signoff.leaves import entry_bytes, leaf
+from signoff.log import Log
+from signoff.logkey import LogKey
+from signoff.merkle import leaf_hash, verify_consistency, verify_inclusion
+from signoff.notes import Checkpoint, NoteKey, open_checkpoint
+from signoff.policy import DEFAULT_POLICY, Policy, parse_policy, read_policy
+from signoff.proofs import LogProof
+from signoff.reader import LogReader
+from signoff.requirements import (
+    ChangePerson,
+    EvidenceFact,
+    Facts,
+    FindingFact,
+    Requirement,
+    State,
+    Voter,
+    admits,
+    evaluate,
+)
+from signoff.roots import ROOTS_SCHEMA, Person, PersonKey, Roots, parse_roots, read_roots
+from signoff.sshsig import NAMESPACE, armor, dearmor, sign_with_ssh_key
+from signoff.statement import (
+    DECLARATION_DIGEST,
+    FACTS_NAME,
+    INDEPENDENCE_DECLARATION,
+    Coverage,
+    Decision,
+    Override,
+    PolicyReference,
+    Reviewer,
+    Statement,
+    Validity,
+    Vote,
+    Waiver,
+    build_statement,
+    read_statement,
+)
+from signoff.tiles import CHECKPOINT, tile_path
+from signoff.verification import STEPS, Signed, Step
+
+__all__ = [
+    "BUNDLE_SCHEMA",
+    "CHECKPOINT",
+    "DECLARATION_DIGEST",
+    "DEFAULT_POLICY",
+    "FACTS_NAME",
+    "INDEPENDENCE_DECLARATION",
+    "NAMESPACE",
+    "PAYLOAD_TYPE",
+    "ROOTS_SCHEMA",
+    "STEPS",
+    "Answer",
+    "Bundle",
+    "ChangePerson",
+    "Checkpoint",
+    "Coverage",
+    "Decision",
+    "Envelope",
+    "Evidence",
+    "EvidenceFact",
+    "Facts",
+    "FactsDocument",
+    "Files",
+    "FindingEntry",
+    "FindingFact",
+    "GateResult",
+    "Log",
+    "LogKey",
+    "LogProof",
+    "LogReader",
+    "NoteKey",
+    "Override",
+    "Person",
+    "PersonKey",
+    "Policy",
+    "PolicyReference",
+    "PublicKey",
+    "Requirement",
+    "Reviewer",
+    "Roots",
+    "SignatureKind",
+    "Signed",
+    "Signoff",
+    "State",
+    "Statement",
+    "Step",
+    "Validity",
+    "Vote",
+    "Voter",
+    "Waiver",
+    "admits",
+    "armor",
+    "build_bundle",
+    "build_facts",
+    "build_statement",
+    "coverage",
+    "dearmor",
+    "entry_bytes",
+    "envelope_from_ssh",
+    "evaluate",
+    "evidence_digests",
+    "gate",
+    "leaf",
+    "leaf_hash",
+    "open_checkpoint",
+    "pae",
+    "parse_policy",
+    "parse_roots",
+    "policy_facts",
+    "read_bundle",
+    "read_facts",
+    "read_policy",
+    "read_roots",
+    "read_statement",
+    "sign_envelope",
+    "sign_with_ssh_key",
+    "signoff_leaf",
+    "tile_path",
+    "verify",
+    "verify_consistency",
+    "verify_envelope",
+    "verify_inclusion",
+]

@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The facts document: what policy needs to know of a review, small enough to travel in a bundle.
+
+Its digest stands in the statement's evidence under ``facts``, so the reviewer signs it and nobody edits it later.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from evidence import Digest, InputError, Json, Revision, Severity, Verdict, canonical, sha256_hex
+from signoff._strict import Count, Line, Sha256, StrictModel, read_document
+from signoff.requirements import ChangePerson, EvidenceFact, Facts, FindingFact
+from signoff.statement import Coverage, Statement, Waiver
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from signoff.requirements import Voter
+    from signoff.roots import Roots
+
+FACTS_SCHEMA = "countersign/facts/v1"
+_LIMIT = 8 << 20
+
+_ADDRESS_LETTERS = 1000
+
+Address = Annotated[str, Field(max_length=_ADDRESS_LETTERS)]  # as in a commit: may be empty or odd
+
+
+class Evidence(StrictModel):
+    """A piece of evidence that carries a verdict."""
+
+    name: Line
+    digest: Sha256
+    verdict: Verdict
+    unsafe: bool = False
+
+    @staticmethod
+    def of(name: str, digest: Digest, verdict: Verdict, *, unsafe: bool = False) -> Evidence:
+        """The evidence of that name, by the digest (``sha256:…``) of its document."""
+        return Evidence(name=name, digest=Sha256(sha256=digest.removeprefix("sha256:")), verdict=verdict, unsafe=unsafe)
+
+
+class Answer(StrictModel):
+    """An answer to a finding: its kind, who gave it, and the digest of its words."""
+
+    kind: Line
+    by: Line
+    text: Sha256
+
+    @staticmethod
+    def of(kind: str, by: str, text: str) -> Answer:
+        """An answer of that kind by the person of that id, in these words."""
+        return Answer(kind=kind, by=by, text=Sha256(sha256=sha256_hex(text.encode("utf-8", "replace"))))
+
+
+class FindingEntry(StrictModel):
+    """A finding by its fingerprint, and its answer."""
+
+    id: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+    rule: Line
+    severity: Severity
+    answer: Answer | None = None
+
+
+class PersonEntry(StrictModel):
+    """Somebody who made the change, as found when it was reviewed."""
+
+    name: Address
+    email: Address
+
+
+class Files(StrictModel):
+    """How many files the change touches and how many of them were viewed or waived."""
+
+    total: Count
+    viewed: Count
+    waived: Count
+
+
+class FactsDocument(StrictModel):
+    """The facts document, ``countersign/facts/v1``."""
+
+    schema_name: Literal["countersign/facts/v1"] = Field(alias="schema")
+    revision: Sha256
+    evidence: tuple[Evidence, ...]
+    findings: tuple[FindingEntry, ...]
+    files: Files
+    people: tuple[PersonEntry, ...]
+
+
+def build_facts(
+    *,
+    revision: Revision,
+    evidence: Sequence[Evidence],
+    findings: Iterable[FindingEntry],
+    files: Files,
+    people: Iterable[tuple[str, str]],
+) -> dict[str, Any]:
+    """The facts document of a review; `evidence.document_digest` of it goes into the statement under ``facts``.
+
+    Args:
+        revision: what was reviewed.
+        evidence: each document that came to a verdict (``diff``, ``audit``).
+        findings: every finding of the review, answered or not; of one fingerprint the worst is kept.
+        files: how many were seen.
+        people: (name, address) of everybody who made the change, the pusher included.
+
+    Raises:
+        InputError: the document would not be accepted by `read_facts`.
+    """
+    seen = {(_plain(name), _plain(email)) for name, email in people}
+    document = {
+        "schema": FACTS_SCHEMA,
+        "revision": {"sha256": revision.digest.removeprefix("sha256:")},
+        "evidence": [piece.model_dump(mode="json") for piece in sorted(evidence, key=lambda piece: piece.name)],
+        "findings": [finding.model_dump(mode="json") for finding in _merged(findings)],
+        "files": files.model_dump(mode="json"),
+        "people": [{"name": name, "email": email} for name, email in sorted(seen)],
+    }
+    read_facts(document)
+    return document
+
+
+def read_facts(document: Mapping[str, Json]) -> FactsDocument:
+    """Read a facts document that was parsed already.
+
+    Raises:
+        InputError: not a facts document, or evidence or a finding stands in it twice.
+    """
+    facts = read_document(FactsDocument, canonical(dict(document)), "facts", limit=_LIMIT, only_canonical=True)
+    for kind, names in (
+        ("evidence", [piece.name for piece in facts.evidence]),
+        ("finding", [finding.id for finding in facts.findings]),
+    ):
+        if len(set(names)) != len(names):
+            raise InputError(f"facts: the same {kind} twice")
+    return facts
+
+
+def policy_facts(
+    documents: Sequence[FactsDocument],
+    *,
+    votes: Iterable[Voter],
+    people: Iterable[tuple[str, str]],
+    roots: Roots,
+    now: datetime,
+) -> Facts:
+    """What `evaluate` judges, out of every facts document that was signed, the worse where they differ.
+
+    Args:
+        documents: the facts documents, one for each state of the review that somebody signed.
+        votes: the sign-offs.
+        people: (name, address) of those who made the change, beyond those in the documents.
+        roots: to know people by their addresses.
+        now: the time to judge at.
+    """
+    named = {(entry.name, entry.email) for document in documents for entry in document.people} | set(people)
+    return Facts(
+        now=now,
+        votes=tuple(votes),
+        people=tuple(_change_person(name, email, roots) for name, email in sorted(named)),
+        evidence=tuple(
+            EvidenceFact(piece.name, piece.verdict, piece.unsafe)
+            for document in documents
+            for piece in document.evidence
+        ),
+        findings=tuple(
+            FindingFact(finding.id, finding.rule, finding.severity, finding.answer.by if finding.answer else None)
+            for document in documents
+            for finding in document.findings
+        ),
+    )
+
+
+def coverage(document: Mapping[str, Json], waived: Iterable[Waiver] = ()) -> Coverage:
+    """The coverage for a statement about the review that a facts document describes.
+
+    Raises:
+        InputError: other files are waived than the document counts.
+    """
+    facts = read_facts(document)
+    waivers = tuple(sorted(waived, key=lambda waiver: waiver.path))
+    if len(waivers) != facts.files.waived:
+        raise InputError(f"facts: {facts.files.waived} files waived, and {len(waivers)} named")
+    return Coverage(files=facts.files.total, viewed=facts.files.viewed, waived=waivers, **_answered(facts))
+
+
+def check_bound(facts: FactsDocument, statement: Statement) -> None:
+    """Check that a facts document says what the statement that binds it says.
+
+    Raises:
+        InputError: of another revision; evidence that the statement does not list; another coverage.
+    """
+    if f"sha256:{facts.revision.sha256}" != statement.revision:
+        raise InputError("the facts are of another revision")
+    for piece in facts.evidence:
+        if statement.evidence_digest(piece.name) != piece.digest.sha256:
+            raise InputError(f"the statement does not list the {piece.name} that the facts are about")
+    said = statement.predicate.coverage
+    known = Coverage(files=facts.files.total, viewed=facts.files.viewed, waived=said.waived, **_answered(facts))
+    if said != known or len(said.waived) != facts.files.waived:
+        raise InputError("the statement's coverage is not that of the facts")
+
+
+def _answered(facts: FactsDocument) -> dict[str, int]:
+    answered = sum(finding.answer is not None for finding in facts.findings)
+    return {"findings": len(facts.findings), "answered": answered}
+
+
+def _merged(findings: Iterable[FindingEntry]) -> list[FindingEntry]:
+    """One entry a fingerprint: the most severe, and unanswered before answered."""
+    worst: dict[str, FindingEntry] = {}
+    for finding in findings:
+        known = worst.get(finding.id)
+        if known is None or _weight(finding) > _weight(known):
+            worst[finding.id] = finding
+    return [worst[key] for key in sorted(worst)]
+
+
+def _weight(finding: FindingEntry) -> tuple[int, bool]:
+    return finding.severity.rank, finding.answer is None
+
+
+def _plain(text: str) -> str:
+    """Text out of a commit, as far as JSON can carry it."""
+    return text.encode("utf-8", "replace").decode("utf-8")[:_ADDRESS_LETTERS]
+
+
+def _change_person(name: str, email: str, roots: Roots) -> ChangePerson:
+    known = roots.by_email(email)
+    return ChangePerson(name, email, known.id if known else None)
+
+
+def evidence_digests(document: Mapping[str, Json]) -> dict[str, Digest]:
+    """Digests by name of the evidence in a facts document, for the statement that is to bind it."""
+    facts = read_facts(document)
+    return {piece.name: f"sha256:{piece.digest.sha256}" for piece in facts.evidence}

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gate: one answer to whether a revision may go out. Offline, from files alone.
+
+`gate` looks at everything; `verify` at what a bundle says of itself, for those who have no repository. Neither
+raises on what a bundle, repository or artifact holds: they refuse, and name the step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from confine import Repository
+from evidence import InputError, sha256_hex
+from signoff._strict import format_time
+from signoff.bundle import BUNDLE_LIMIT
+from signoff.verification import Examination, Inputs, Signed, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from signoff.requirements import Requirement
+
+GATE_SCHEMA = "countersign/gate/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """What came of every step. ``admitted`` is the answer; for `verify` it is always False, see ``holds``."""
+
+    admitted: bool
+    holds: bool  # whether nothing that was looked at was refused
+    steps: tuple[Step, ...]
+    requirements: tuple[Requirement, ...]
+    signed: tuple[Signed, ...]
+    revision: str | None
+    policy_digest: str | None
+    roots_digest: str
+
+    @property
+    def refused(self) -> Step | None:
+        """The step that failed, if one did."""
+        return next((step for step in self.steps if step.ok is False), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as one document, ``countersign/gate/v1``."""
+        return {
+            "schema": GATE_SCHEMA,
+            "admitted": self.admitted,
+            "holds": self.holds,
+            "revision": self.revision,
+            "policy": None if self.policy_digest is None else {"sha256": self.policy_digest},
+            "roots": {"sha256": self.roots_digest},
+            "steps": [step._asdict() for step in self.steps],
+            "requirements": [
+                {"name": one.name, "state": one.state.value, "reason": one.reason} for one in self.requirements
+            ],
+            "signoffs": [
+                {
+                    "reviewer": one.person.id,
+                    "organization": one.person.organization,
+                    "target_ref": one.statement.predicate.change.targetRef,
+                    "decision": one.statement.predicate.decision.value,
+                    "conditions": list(one.statement.predicate.conditions),
+                    "not_inspected": list(one.statement.predicate.notInspected),
+                    "signed_at": format_time(one.statement.signed_at),
+                    "expires_at": format_time(one.statement.expires_at),
+                }
+                for one in self.signed
+            ],
+        }
+
+
+def gate(
+    bundle: Path,
+    repository: Path,
+    artifacts: Mapping[str, Path],
+    policy: Path,
+    roots: Path,
+    now: datetime,
+) -> GateResult:
+    """Judge whether what lies in ``repository`` and ``artifacts`` is what was signed, and may go out.
+
+    What is *not* checked: that the files stay as they are after this returns; that the log showed everybody the same
+    (that takes witnesses); that nothing was signed later and left out of the bundle.
+
+    Args:
+        bundle: the bundle's file.
+        repository: a bare repository, or a checkout, of which every file is then compared too.
+        artifacts: files by their names in the manifest; those not given must be in the commit.
+        policy: the reviewer's policy file.
+        roots: the roots file.
+        now: the time to judge at, with its zone.
+
+    Returns:
+        Every step with its outcome; refused where anything at all does not hold.
+
+    Raises:
+        InputError: one of the named files or folders is not there, or cannot be read.
+    """
+    if not repository.is_dir():
+        raise InputError(f"{repository}: no such folder; --repo takes a repository or a checkout")
+    for name, path in artifacts.items():
+        if not path.is_file():
+            raise InputError(f"{path}: no such file, for artifact {name!r}")
+    inputs = Inputs(_content(bundle), _content(roots), _content(policy), dict(artifacts), now)
+    opened: list[Repository] = []
+
+    def open_repository() -> Repository:
+        opened.append(Repository.open(repository))
+        return opened[-1]
+
+    try:
+        return _examine(inputs, Examination(inputs, open_repository))
+    finally:
+        for one in opened:
+            one.close()
+
+
+def verify(bundle: Path, roots: Path, now: datetime, policy: Path | None = None) -> GateResult:
+    """Judge what a bundle says of itself: signatures, people, log and times, and the policy if it is given.
+
+    What is *not* checked: that any repository or artifact is the one that was signed, and who made the change beyond
+    what was signed. Nothing is admitted by this; `GateResult.holds` says whether all that was looked at holds.
+
+    Raises:
+        InputError: one of the named files is not there, or cannot be read.
+    """
+    inputs = Inputs(_content(bundle), _content(roots), None if policy is None else _content(policy), {}, now)
+    return _examine(inputs, Examination(inputs, None))
+
+
+def _examine(inputs: Inputs, examination: Examination) -> GateResult:
+    if inputs.now.tzinfo is None:
+        raise InputError("the time to judge at needs its zone")
+    steps = examination.run()
+    complete = examination.open_repository is not None
+    return GateResult(
+        admitted=complete and all(step.ok is True for step in steps),
+        holds=all(step.ok is not False for step in steps),
+        steps=steps,
+        requirements=examination.requirements,
+        signed=tuple(examination.signed) if steps[1].ok else (),
+        revision=examination.bundle.revision.digest if steps[0].ok else None,
+        policy_digest=None if inputs.policy is None else sha256_hex(inputs.policy),
+        roots_digest=sha256_hex(inputs.roots),
+    )
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(BUNDLE_LIMIT + 1)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    if len(data) > BUNDLE_LIMIT:
+        raise InputError(f"{path}: over the limit of {BUNDLE_LIMIT} bytes")
+    return data

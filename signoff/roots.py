@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The roots file: whose keys count, and for what. The deployer and the reviewer each hold a copy."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from evidence import InputError, PolicyError, sha256_hex
+from signoff._strict import Line, StrictModel, Time, parse_time, read_document
+from signoff.keys import PublicKey
+from signoff.notes import NoteKey
+from signoff.statement import Reviewer
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+ROOTS_SCHEMA = "countersign/roots/v1"
+_LIMIT = 4 << 20
+
+
+class KeyEntry(StrictModel):
+    """A person's key as written: OpenSSH's public line, and from when until when it counts."""
+
+    public: Annotated[str, Field(max_length=8192)]
+    valid_from: Time
+    valid_until: Time | None = None
+
+
+class PersonEntry(StrictModel):
+    """A person as written."""
+
+    id: Line
+    name: Line
+    organization: Line
+    roles: Annotated[tuple[Line, ...], Field(min_length=1)]
+    emails: tuple[Line, ...] = ()
+    keys: tuple[KeyEntry, ...] = ()
+
+
+class LogEntry(StrictModel):
+    """A log whose checkpoints count: its origin and verifier key."""
+
+    origin: Line
+    vkey: Line
+
+
+class ServiceEntry(StrictModel):
+    """The review service that the roots are of."""
+
+    id: Line
+    name: Line
+
+
+class RootsDocument(StrictModel):
+    """The roots file as written, ``countersign/roots/v1``."""
+
+    schema_name: Literal["countersign/roots/v1"] = Field(alias="schema")
+    service: ServiceEntry
+    logs: tuple[LogEntry, ...] = ()
+    people: tuple[PersonEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PersonKey:
+    """A key and the time for which it counts: from ``valid_from`` until, not including, ``valid_until``."""
+
+    key: PublicKey
+    valid_from: datetime
+    valid_until: datetime | None
+
+    def valid_at(self, moment: datetime) -> bool:
+        """Whether the key counts at that time."""
+        return self.valid_from <= moment and (self.valid_until is None or moment < self.valid_until)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody we know. ``emails`` are folded, as `fold_email` does."""
+
+    id: str
+    name: str
+    organization: str
+    roles: frozenset[str]
+    emails: frozenset[str]
+    keys: tuple[PersonKey, ...]
+
+    def reviewer(self, role: str = "reviewer") -> Reviewer:
+        """How a statement names this person, signing in ``role``.
+
+        Raises:
+            InputError: it is none of their roles.
+        """
+        if role not in self.roles:
+            raise InputError(f"{self.id} has no role {role!r}")
+        return Reviewer(id=self.id, name=self.name, organization=self.organization, role=role)
+
+
+@dataclass(frozen=True, slots=True)
+class Roots:
+    """The roots file, read and found to be without contradictions. ``digest`` is the file's, hexadecimal SHA-256."""
+
+    service_id: str
+    people: tuple[Person, ...]
+    logs: tuple[NoteKey, ...]
+    digest: str
+
+    @property
+    def keys(self) -> tuple[PublicKey, ...]:
+        """Every person's keys, valid now or not."""
+        return tuple(entry.key for person in self.people for entry in person.keys)
+
+    def owner(self, key: PublicKey) -> tuple[Person, PersonKey]:
+        """Whose key it is, by its bytes.
+
+        Raises:
+            InputError: nobody's.
+        """
+        for person in self.people:
+            for entry in person.keys:
+                if entry.key.blob == key.blob:
+                    return person, entry
+        raise InputError(f"{key.fingerprint} is not in the roots file")
+
+    def person(self, identifier: str) -> Person | None:
+        """The person of that id, if there is one."""
+        return next((person for person in self.people if person.id == identifier), None)
+
+    def by_email(self, email: str) -> Person | None:
+        """The person with that address, if there is one."""
+        folded = fold_email(email)
+        return next((person for person in self.people if folded in person.emails), None)
+
+    def log(self, origin: str) -> NoteKey | None:
+        """The key of the log of that origin, if it counts."""
+        return next((key for key in self.logs if key.name == origin), None)
+
+
+def read_roots(path: Path) -> Roots:
+    """Read a roots file.
+
+    Raises:
+        PolicyError: it cannot be read, or contradicts itself.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise PolicyError(f"{path}: the roots file cannot be read: {error.strerror}") from error
+    return parse_roots(data, str(path))
+
+
+def parse_roots(data: bytes, what: str = "roots") -> Roots:
+    """Read the content of a roots file.
+
+    Raises:
+        PolicyError: not a roots file; or one id, address, key or log stands in it twice.
+    """
+    try:
+        document = read_document(RootsDocument, data, what, limit=_LIMIT, only_canonical=False)
+        people = tuple(_person(entry, what) for entry in document.people)
+        logs = tuple(_log(entry, what) for entry in document.logs)
+    except InputError as error:
+        raise PolicyError(str(error)) from error
+    _no_twice([fold_name(person.id) for person in people], f"{what}: two people with the id")
+    _no_twice([email for person in people for email in sorted(person.emails)], f"{what}: two people with the address")
+    _no_twice([log.name for log in logs], f"{what}: two keys for the log")
+    keys = [entry.key for person in people for entry in person.keys]
+    shared = [key.fingerprint for key in keys]
+    shared += [PublicKey.from_ed25519(log.public).fingerprint for log in logs]
+    _no_twice(shared, f"{what}: one key in two places:")
+    return Roots(document.service.id, people, logs, sha256_hex(data))
+
+
+def fold_email(email: str) -> str:
+    """An address for comparing: without outer space and case, and without a ``+tag`` before the ``@``."""
+    local, at, domain = fold_name(email).rpartition("@")
+    return f"{local.split('+', 1)[0] or local}{at}{domain}"
+
+
+def fold_name(name: str) -> str:
+    """A name for comparing: without case, compatibility forms and runs of white space."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def _person(entry: PersonEntry, what: str) -> Person:
+    keys = tuple(_key(key, f"{what}: {entry.id}") for key in entry.keys)
+    emails = [fold_email(email) for email in entry.emails]
+    return Person(entry.id, entry.name, entry.organization, frozenset(entry.roles), frozenset(emails), keys)
+
+
+def _key(entry: KeyEntry, what: str) -> PersonKey:
+    start = parse_time(entry.valid_from, f"{what}: valid_from")
+    end = None if entry.valid_until is None else parse_time(entry.valid_until, f"{what}: valid_until")
+    if end is not None and end <= start:
+        raise InputError(f"{what}: a key that ends before it begins")
+    return PersonKey(PublicKey.from_line(entry.public, what), start, end)
+
+
+def _log(entry: LogEntry, what: str) -> NoteKey:
+    key = NoteKey.from_vkey(entry.vkey)
+    if key.name != entry.origin:
+        raise InputError(f"{what}: the log {entry.origin!r} has the key of {key.name!r}")
+    return key
+
+
+def _no_twice(values: list[str], complaint: str) -> None:
+    seen: set[str] = set()
+    for value in values:
+        if value in seen:
+            raise PolicyError(f"{complaint} {value}")
+        seen.add(value)

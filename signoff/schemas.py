@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""JSON Schemas of the documents of this room, made from the models that read them.
+
+The copies in ``docs/schemas/`` are compared with these by a test, which writes them when it is asked to.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from signoff.bundle import BundleDocument
+from signoff.envelope import EnvelopeDocument
+from signoff.facts import FactsDocument
+from signoff.policy import PolicyDocument
+from signoff.roots import RootsDocument
+from signoff.statement import Statement
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from signoff._strict import StrictModel
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_MODELS: Mapping[str, type[StrictModel]] = {
+    "bundle": BundleDocument,
+    "envelope": EnvelopeDocument,
+    "facts": FactsDocument,
+    "policy": PolicyDocument,
+    "roots": RootsDocument,
+    "statement": Statement,
+}
+
+
+def json_schemas() -> dict[str, dict[str, Any]]:
+    """Each document's schema by its name; the policy's is of the TOML file as parsed."""
+    return {name: _schema(name, model) for name, model in _MODELS.items()}
+
+
+def _schema(name: str, model: type[StrictModel]) -> dict[str, Any]:
+    made = model.model_json_schema(by_alias=True)
+    if name == "bundle":
+        made["properties"]["facts"]["items"] = {"$ref": "facts.schema.json"}
+        made["$defs"]["SignoffEntry"]["properties"]["envelope"] = {"$ref": "envelope.schema.json"}
+    head = {
+        "$schema": _DIALECT,
+        "$id": f"https://countersign.dev/schemas/{name}.schema.json",
+        "$comment": "SPDX-License-Identifier: Apache-2.0",
+    }
+    return {**head, **made}

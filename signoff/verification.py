@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The numbered procedure by which a bundle is judged. The same numbers stand in ``docs/gate.md``.
+
+Each step rests on those before it, so the first that fails ends the procedure and the others are not run, and said
+to be. Everything but the roots and the policy may come from an attacker: nothing they can put in raises.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from evidence import CountersignError, InputError, PolicyError, VerificationError, sha256_hex
+from signoff._subject import check_subject
+from signoff.bundle import Bundle, read_bundle
+from signoff.envelope import verify_envelope
+from signoff.facts import check_bound, policy_facts
+from signoff.policy import Policy, parse_policy
+from signoff.requirements import Requirement, Voter, admits, evaluate, in_time
+from signoff.roots import fold_name, parse_roots
+from signoff.statement import FACTS_NAME, Statement, read_statement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from confine import Repository
+    from signoff.keys import PublicKey
+    from signoff.roots import Person, Roots
+
+STEPS: tuple[tuple[int, str, str], ...] = (
+    (1, "bundle", "The bundle is read once, strictly."),
+    (
+        2,
+        "signatures",
+        "Each signature is by a key in the roots that counted at the time, in its owner's name and role.",
+    ),
+    (3, "people", "The signers are distinct people with distinct keys, and speak of one target."),
+    (4, "policy", "The policy is the one that was signed."),
+    (5, "subject", "Manifest, facts, repository and artifacts are the ones that were signed."),
+    (6, "log", "Each sign-off is in the log, under a checkpoint that the log signed."),
+    (7, "time", "No sign-off is from the future, expired or too old."),
+    (8, "requirements", "The policy's requirements are met."),
+)
+
+
+class Step(NamedTuple):
+    """A step of the procedure: ``ok`` is None where it was not run."""
+
+    number: int
+    name: str
+    ok: bool | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A sign-off of which the signature holds: who made it, by which key, and what it says."""
+
+    person: Person
+    key: PublicKey
+    statement: Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a bundle is judged with. ``repository`` and ``policy`` are None where they are not looked at."""
+
+    bundle: bytes
+    roots: bytes
+    policy: bytes | None
+    artifacts: Mapping[str, Path]
+    now: datetime
+
+
+@dataclass
+class Examination:
+    """One run of the procedure. Each method is a step: it returns what was found, or raises why it is refused."""
+
+    inputs: Inputs
+    open_repository: Callable[[], Repository] | None
+    signed: list[Signed] = field(default_factory=list)
+    requirements: tuple[Requirement, ...] = ()
+    _bundle: Bundle | None = None
+    _roots: Roots | None = None
+    _policy: Policy | None = None
+    _people: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle, from step 1 on.
+
+        Raises:
+            InputError: there is none yet.
+        """
+        if self._bundle is None:
+            raise InputError("the bundle has not been read")
+        return self._bundle
+
+    @property
+    def roots(self) -> Roots:
+        """The roots, from step 2 on.
+
+        Raises:
+            InputError: there are none yet.
+        """
+        if self._roots is None:
+            raise InputError("the roots have not been read")
+        return self._roots
+
+    def run(self) -> tuple[Step, ...]:
+        """All steps in order; after the first that does not hold, the others are not run."""
+        steps: list[Step] = []
+        refused: int | None = None
+        for number, name, _ in STEPS:
+            if refused is not None:
+                steps.append(Step(number, name, None, f"not run: step {refused} does not hold"))
+                continue
+            steps.append(self._step(number, name))
+            if steps[-1].ok is False:
+                refused = number
+        return tuple(steps)
+
+    def _step(self, number: int, name: str) -> Step:
+        methods: Mapping[int, Callable[[], str | None]] = {
+            1: self._read,
+            2: self._check_signatures,
+            3: self._check_people,
+            4: self._check_policy,
+            5: self._check_subject,
+            6: self._check_log,
+            7: self._check_time,
+            8: self._judge,
+        }
+        try:
+            found = methods[number]()
+        except CountersignError as error:
+            return Step(number, name, ok=False, detail=str(error))
+        except Exception as error:  # noqa: BLE001 - hostile input must not get past by raising what nobody foresaw
+            return Step(number, name, ok=False, detail=f"cannot be judged: {type(error).__name__}")
+        if found is None:
+            return Step(number, name, None, "not run: there is nothing to hold it against here")
+        return Step(number, name, ok=True, detail=found)
+
+    def _read(self) -> str:
+        self._bundle = read_bundle(self.inputs.bundle)
+        return f"{len(self._bundle.signoffs)} sign-offs on {self._bundle.revision.digest}"
+
+    def _check_signatures(self) -> str:
+        """A payload is parsed here, once, after its signature."""
+        self._roots = parse_roots(self.inputs.roots)
+        for signoff in self.bundle.signoffs:
+            key = verify_envelope(signoff.envelope, self.roots.keys)
+            person, entry = self.roots.owner(key)
+            statement = read_statement(signoff.envelope.payload)
+            for moment, when in ((statement.signed_at, "when it signed"), (self.inputs.now, "now")):
+                if not entry.valid_at(moment):
+                    raise InputError(f"the key {key.fingerprint} of {person.id} does not count {when}")
+            _check_reviewer(statement, person)
+            self.signed.append(Signed(person, key, statement))
+        return "; ".join(f"{one.person.id} by {one.key.fingerprint}" for one in self.signed)
+
+    def _check_people(self) -> str:
+        _no_twice(
+            [fold_name(one.person.id) for one in self.signed], "one person signed twice; a bundle holds what counts now"
+        )
+        _no_twice([one.key.fingerprint for one in self.signed], "one key signed twice")
+        if len({one.statement.predicate.change.targetRef for one in self.signed}) != 1:
+            raise InputError("the sign-offs are for different targets")
+        organizations = {fold_name(one.person.organization) for one in self.signed}
+        return f"{len(self.signed)} people of {len(organizations)} organisations"
+
+    def _check_policy(self) -> str | None:
+        """The bytes are compared before they are parsed."""
+        if self.inputs.policy is None:
+            return None
+        digest = sha256_hex(self.inputs.policy)
+        for one in self.signed:
+            if one.statement.predicate.policy.digest.sha256 != digest:
+                raise PolicyError(f"{one.person.id} signed under another policy than sha256:{digest}")
+        self._policy = parse_policy(self.inputs.policy)
+        return f"sha256:{digest}"
+
+    def _check_subject(self) -> str:
+        bundle = self.bundle
+        bound: set[str] = set()
+        for one in self.signed:
+            _check_change(one, bundle)
+            digest = one.statement.evidence_digest(FACTS_NAME) or ""
+            facts = bundle.facts.get(digest)
+            if facts is None:
+                raise InputError(f"the facts that {one.person.id} signed are not in the bundle")
+            check_bound(facts, one.statement)
+            bound.add(digest)
+        if bound != set(bundle.facts):
+            raise InputError("there are facts in the bundle that nobody signed")
+        if self.open_repository is None:
+            return f"{bundle.revision.digest} (repository and artifacts not looked at)"
+        repository = self.open_repository()
+        found = check_subject(bundle.revision, repository, self.inputs.artifacts)
+        base, head = bundle.revision.base.commit, bundle.revision.head.commit
+        self._people = tuple((person.name, person.email) for person in repository.commit_people(base, head))
+        return found
+
+    def _check_log(self) -> str:
+        found = []
+        for signoff in self.bundle.signoffs:
+            key = self.roots.log(signoff.proof.origin)
+            if key is None:
+                raise VerificationError("log", f"the log {signoff.proof.origin[:100]!r} is not in the roots file")
+            checkpoint = signoff.proof.verify(signoff.leaf_hash, key)
+            found.append(f"entry {signoff.proof.index} of {checkpoint.size} in {checkpoint.origin}")
+        return "; ".join(found)
+
+    def _check_time(self) -> str:
+        """Without a policy only the statements' own limits are known."""
+        now = self.inputs.now
+        for one in self.signed:
+            late = in_time(_voter(one), self._policy, now)
+            if late:
+                raise InputError(late)
+        earliest = min(one.statement.expires_at for one in self.signed)
+        return f"counts until {earliest:%Y-%m-%d %H:%M} UTC"
+
+    def _judge(self) -> str | None:
+        if self._policy is None:
+            return None
+        facts = policy_facts(
+            tuple(self.bundle.facts.values()),
+            votes=[_voter(one) for one in self.signed],
+            people=self._people,
+            roots=self.roots,
+            now=self.inputs.now,
+        )
+        self.requirements = evaluate(self._policy, facts)
+        if not admits(self.requirements):
+            unmet = [f"{one.name}: {one.reason}" for one in self.requirements if not one.state.met]
+            raise PolicyError("; ".join(unmet) or "no requirement is met")
+        return "; ".join(f"{one.name} {one.state}" for one in self.requirements)
+
+
+def _check_reviewer(statement: Statement, person: Person) -> None:
+    """The statement speaks in the name of the person whose key signed it."""
+    said = statement.predicate.reviewer
+    if (said.id, said.name, said.organization) != (person.id, person.name, person.organization):
+        raise InputError(f"signed by the key of {person.id}, in the name of {said.id!r} ({said.name!r})")
+    if said.role not in person.roles:
+        raise InputError(f"{person.id} signs as {said.role!r}, a role that the roots do not give")
+
+
+def _check_change(one: Signed, bundle: Bundle) -> None:
+    """The statement is about the manifest in the bundle, in its subject and in its words."""
+    revision = bundle.revision
+    if one.statement.revision != revision.digest:
+        raise InputError(f"{one.person.id} signed {one.statement.revision}, the bundle's manifest is {revision.digest}")
+    change = one.statement.predicate.change
+    said = (change.repository, change.baseTree, change.headTree, change.headCommit)
+    if said != (revision.repository, revision.base.tree, revision.head.tree, revision.head.commit):
+        raise InputError(f"the statement of {one.person.id} describes another change than its manifest")
+
+
+def _no_twice(values: Sequence[str], complaint: str) -> None:
+    if len(set(values)) != len(values):
+        raise InputError(complaint)
+
+
+def _voter(one: Signed) -> Voter:
+    predicate = one.statement.predicate
+    return Voter(
+        person=one.person.id,
+        organization=one.person.organization,
+        roles=frozenset({predicate.reviewer.role}),
+        emails=one.person.emails,
+        key=one.key.fingerprint,
+        decision=predicate.decision,
+        override=predicate.override,
+        signed_at=one.statement.signed_at,
+        expires_at=one.statement.expires_at,
+    )

@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A small world to sign in: a repository with a change, two reviewers with keys, a log, a policy, roots, a bundle."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import zlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from confine import Repository
+from evidence import (
+    Artifact,
+    Revision,
+    Severity,
+    Snapshot,
+    Verdict,
+    canonical,
+    digest,
+    document_digest,
+    file_sha256,
+    sha256_hex,
+)
+from signoff import (
+    DEFAULT_POLICY,
+    ROOTS_SCHEMA,
+    Answer,
+    Coverage,
+    Decision,
+    Envelope,
+    Evidence,
+    Files,
+    FindingEntry,
+    GateResult,
+    Log,
+    LogKey,
+    PublicKey,
+    Reviewer,
+    Signoff,
+    Validity,
+    Vote,
+    build_bundle,
+    build_facts,
+    build_statement,
+    coverage,
+    evidence_digests,
+    gate,
+    parse_policy,
+    sign_envelope,
+    signoff_leaf,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+ORIGIN = "countersign.example/log"
+_GIT = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_AUTHOR_NAME": "Ada Author",
+    "GIT_AUTHOR_EMAIL": "ada@platform.example",
+    "GIT_COMMITTER_NAME": "Carl Committer",
+    "GIT_COMMITTER_EMAIL": "carl@platform.example",
+    "GIT_AUTHOR_DATE": "2026-11-01T00:00:00Z",
+    "GIT_COMMITTER_DATE": "2026-11-01T00:00:00Z",
+}
+
+
+def git(where: Path, *arguments: str) -> str:
+    environment = {**os.environ, **_GIT}
+    return subprocess.run(
+        ["git", *arguments], cwd=where, env=environment, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def private_key(seed: int) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(bytes([seed]) * 32)
+
+
+def public_line(seed: int) -> str:
+    return PublicKey.from_ed25519(private_key(seed).public_key().public_bytes_raw()).line
+
+
+def person(identifier: str, seed: int, **changes: Any) -> dict[str, Any]:
+    entry = {
+        "id": identifier,
+        "name": identifier.title(),
+        "organization": f"{identifier.title()} Review",
+        "roles": ["reviewer"],
+        "emails": [f"{identifier}@review.example"],
+        "keys": [{"public": public_line(seed), "valid_from": "2026-01-01T00:00:00Z", "valid_until": None}],
+    }
+    return {**entry, **changes}
+
+
+@dataclass
+class World:
+    """Paths of the files that a gate is given, and how to make them anew."""
+
+    folder: Path
+    repository: Path
+    revision: Revision
+    log: Log
+    people: list[dict[str, Any]]
+    policy_text: str = DEFAULT_POLICY
+    artifacts: dict[str, Path] = field(default_factory=dict)
+    good: bytes = b""  # a bundle kept aside
+
+    @staticmethod
+    def validity(signed: datetime = NOW - timedelta(hours=1), days: int = 30) -> Validity:
+        return Validity("nonce-0123456789", signed, signed + timedelta(days=days))
+
+    @property
+    def bundle(self) -> Path:
+        return self.folder / "bundle.json"
+
+    @property
+    def policy(self) -> Path:
+        return self.folder / "policy.toml"
+
+    @property
+    def roots(self) -> Path:
+        return self.folder / "roots.json"
+
+    def edit(self, change: Callable[[dict[str, Any]], object]) -> None:
+        """Write the bundle anew after ``change`` has been at its document."""
+        document = json.loads(self.bundle.read_bytes())
+        change(document)
+        self.bundle.write_bytes(canonical(document))
+
+    def git(self, *arguments: str) -> str:
+        return git(self.repository, *arguments)
+
+    def bare(self) -> None:
+        """Put a bare clone, every object in a file of its own, in the place of the checkout."""
+        git(self.folder, "clone", "-q", "--bare", "--no-local", str(self.repository), "bare")
+        self.repository = self.folder / "bare"
+        for pack in sorted((self.repository / "objects" / "pack").glob("*.pack")):
+            data = pack.read_bytes()
+            for beside in sorted(pack.parent.glob(f"{pack.stem}.*")):
+                beside.unlink()
+            environment = {**os.environ, **_GIT}
+            subprocess.run(
+                ["git", "unpack-objects", "-q"], cwd=self.repository, env=environment, input=data, check=True
+            )
+
+    def rewrite_object(self, name: str, change: Callable[[bytes], bytes]) -> None:
+        """Change what a loose object holds, under its old id."""
+        identifier = self.git("rev-parse", name)
+        path = self.repository / "objects" / identifier[:2] / identifier[2:]
+        header, _, content = zlib.decompress(path.read_bytes()).partition(b"\0")
+        changed = change(content)
+        assert changed != content
+        assert len(changed) == len(content)
+        path.chmod(0o644)
+        path.write_bytes(zlib.compress(header + b"\0" + changed))
+
+    @staticmethod
+    def keygen(path: Path) -> None:
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
+
+    @staticmethod
+    def key_entry(line: str) -> dict[str, Any]:
+        return {"public": line.strip(), "valid_from": "2026-01-01T00:00:00Z", "valid_until": None}
+
+    @staticmethod
+    def public_line(seed: int) -> str:
+        return public_line(seed)
+
+    @staticmethod
+    def coverage(files: int, viewed: int) -> Coverage:
+        return Coverage(files=files, viewed=viewed, findings=1, answered=1)
+
+    def another_log(self, key: LogKey) -> Log:
+        return Log(self.folder / key.public.public.hex(), key)
+
+    def payload(self, identifier: str = "rita", **changes: Any) -> bytes:
+        return canonical(self.statement(identifier, **changes))
+
+    def envelope(self, seed: int = 1, identifier: str = "rita", **changes: Any) -> Envelope:
+        return sign_envelope(self.payload(identifier, **changes), private_key(seed))
+
+    @staticmethod
+    def seal(document: dict[str, Any], seed: int = 1) -> Envelope:
+        return sign_envelope(canonical(document), private_key(seed))
+
+    def enrol(self, identifier: str, seed: int, **changes: Any) -> None:
+        self.people.append(person(identifier, seed, **changes))
+
+    @staticmethod
+    def finding(rule: str, severity: Severity, answered_by: str | None) -> FindingEntry:
+        return finding(rule, severity, answered_by)
+
+    def facts(
+        self,
+        *,
+        audit: Verdict = Verdict.PASS,
+        unsafe: bool = False,
+        findings: Iterable[FindingEntry] | None = None,
+        people: Sequence[tuple[str, str]] = (("Ada Author", "ada@platform.example"),),
+    ) -> dict[str, Any]:
+        evidence = [
+            Evidence.of("diff", digest(b"diff"), Verdict.PASS),
+            Evidence.of("audit", digest(b"audit"), audit, unsafe=unsafe),
+        ]
+        return build_facts(
+            revision=self.revision,
+            evidence=evidence,
+            findings=[finding("literal-changed", Severity.HIGH, "rita")] if findings is None else findings,
+            files=Files(total=2, viewed=2, waived=0),
+            people=people,
+        )
+
+    def statement(
+        self, identifier: str = "rita", facts: dict[str, Any] | None = None, **changes: Any
+    ) -> dict[str, Any]:
+        facts = facts or self.facts()
+        entry = next(entry for entry in self.people if entry["id"] == identifier)
+        arguments: dict[str, Any] = {
+            "revision": self.revision,
+            "target_ref": "refs/heads/main",
+            "vote": Vote(Decision.APPROVED, "I reviewed this revision and approve its deployment."),
+            "coverage": coverage(facts),
+            "reviewer": Reviewer(
+                id=entry["id"], name=entry["name"], organization=entry["organization"], role="reviewer"
+            ),
+            "policy": parse_policy(self.policy_text.encode()).reference("policy.toml"),
+            "evidence": {**evidence_digests(facts), "facts": document_digest(facts)},
+            "validity": self.validity(),
+        }
+        return build_statement(**{**arguments, **changes})
+
+    def log_signoff(self, envelope: Envelope) -> Signoff:
+        return Signoff(envelope, self.log.proof(self.log.append(signoff_leaf(envelope))))
+
+    def sign(self, seed: int = 1, identifier: str = "rita", **changes: Any) -> Signoff:
+        return self.log_signoff(self.envelope(seed, identifier, **changes))
+
+    def write(self, signoffs: Sequence[Signoff] | None = None, facts: Sequence[dict[str, Any]] | None = None) -> None:
+        """Write bundle, policy and roots as they now are; by default with an approval by rita."""
+        signoffs = [self.sign()] if signoffs is None else signoffs
+        self.bundle.write_bytes(build_bundle(self.revision, signoffs, facts or [self.facts()]))
+        self.policy.write_text(self.policy_text, encoding="utf-8")
+        self.write_roots()
+
+    def write_roots(self) -> None:
+        roots = {
+            "schema": ROOTS_SCHEMA,
+            "service": {"id": "countersign.example", "name": "The reviewer's service"},
+            "logs": [{"origin": self.log.key.name, "vkey": self.log.key.vkey}],
+            "people": self.people,
+        }
+        self.roots.write_text(json.dumps(roots, indent=1), encoding="utf-8")
+
+    def gate(self, now: datetime = NOW) -> GateResult:
+        return gate(self.bundle, self.repository, self.artifacts, self.policy, self.roots, now)
+
+
+def finding(rule: str, severity: Severity, answered_by: str | None) -> FindingEntry:
+    answer = Answer.of("accepted", answered_by, "It is meant.") if answered_by else None
+    return FindingEntry(id=f"sha256:{sha256_hex(rule.encode())}", rule=rule, severity=severity, answer=answer)
+
+
+def make_repository(folder: Path) -> tuple[str, str]:
+    """A repository with two commits, an executable, a symlink and an artifact in the tree. Returns base and head."""
+    folder.mkdir()
+    git(folder, "init", "-q", "-b", "main")
+    (folder / "rank.py").write_text("WEIGHT = 1.0\n", encoding="utf-8")
+    (folder / "countersign.toml").write_text('[artifacts]\nsmall = "models/small.bin"\n', encoding="utf-8")
+    (folder / "models").mkdir()
+    (folder / "models" / "small.bin").write_bytes(b"small model")
+    (folder / "run.sh").write_text("#!/bin/sh\n", encoding="utf-8")
+    (folder / "run.sh").chmod(0o755)
+    (folder / "link").symlink_to("rank.py")
+    git(folder, "add", ".")
+    git(folder, "commit", "-q", "-m", "Base")
+    base = git(folder, "rev-parse", "HEAD")
+    (folder / "rank.py").write_text("WEIGHT = 1.5\n", encoding="utf-8")
+    git(folder, "commit", "-q", "-a", "-m", "Raise the weight\n\nCo-authored-by: Cora <cora@platform.example>")
+    return base, git(folder, "rev-parse", "HEAD")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    repository = tmp_path / "repository"
+    base, head = make_repository(repository)
+    model = tmp_path / "model.npz"
+    model.write_bytes(b"large model" * 100)
+    with Repository.open(repository) as opened:
+        revision = Revision(
+            "https://code.example/platform/ranker",
+            opened.snapshot(base),
+            opened.snapshot(head),
+            (
+                Artifact("model", model.stat().st_size, file_sha256(model)),
+                Artifact("small", 11, sha256_hex(b"small model")),
+            ),
+        )
+    assert isinstance(revision.head, Snapshot)
+    log = Log(tmp_path / "log", LogKey.generate(ORIGIN))
+    people = [person("rita", 1), person("rolf", 2)]
+    return World(tmp_path, repository, revision, log, people, artifacts={"model": model})
