@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What people read: the report as JSON and HTML, charts, highlighted diffs, and the words of verdicts."""
+
+from reports.behaviors import BehaviorView, FamilyView, PanelView, ProbeView, behavior_view
+from reports.cells import CellRow, Drawn, cell_rows, verdict_counts
+from reports.document import (
+    REPORT_SCHEMA,
+    Unknown,
+    UnknownGroup,
+    all_findings,
+    grouped,
+    report_document,
+    unknowns,
+    worst_findings_first,
+)
+from reports.files import FileView, ShownRow, file_views
+from reports.findings import Fact, FindingView, finding_anchor, finding_views
+from reports.highlight import DiffRow, file_anchor, highlighted
+from reports.page import ReportView, report_html, report_policy
+from reports.plot import Chart, forest_plot
+from reports.rendering import environment, stylesheet
+from reports.sentences import behavior_sentence, code_sentence, verdict_of
+from reports.visible import visible, visible_html
+
+__all__ = [
+    "REPORT_SCHEMA",
+    "BehaviorView",
+    "CellRow",
+    "Chart",
+    "DiffRow",
+    "Drawn",
+    "Fact",
+    "FamilyView",
+    "FileView",
+    "FindingView",
+    "PanelView",
+    "ProbeView",
+    "ReportView",
+    "ShownRow",
+    "Unknown",
+    "UnknownGroup",
+    "all_findings",
+    "behavior_sentence",
+    "behavior_view",
+    "cell_rows",
+    "code_sentence",
+    "environment",
+    "file_anchor",
+    "file_views",
+    "finding_anchor",
+    "finding_views",
+    "forest_plot",
+    "grouped",
+    "highlighted",
+    "report_document",
+    "report_html",
+    "report_policy",
+    "stylesheet",
+    "unknowns",
+    "verdict_counts",
+    "verdict_of",
+    "visible",
+    "visible_html",
+    "worst_findings_first",
+]

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report as one HTML file that needs nothing else: no script, no request, the same bytes for the same input."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from markupsafe import Markup
+
+from reports.behaviors import BehaviorView, behavior_view
+from reports.document import UnknownGroup, all_findings, grouped, unknowns
+from reports.files import FileView, file_views
+from reports.findings import FindingView, finding_views
+from reports.rendering import environment, stylesheet
+from reports.sentences import verdict_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from jinja2 import Environment
+
+    from diffing import FileChange, FilePatch
+
+_REPORT_ROWS: Final = 40_000
+
+
+@dataclass(frozen=True, slots=True)
+class ReportView:
+    """What ``report.html`` is given: the document, and its parts made ready to read."""
+
+    document: Mapping[str, Any]
+    title: str
+    digest: str
+    verdict: str
+    code_verdict: str
+    behavior_verdict: str
+    findings: tuple[FindingView, ...]
+    behavior: BehaviorView | None
+    unknown: tuple[UnknownGroup, ...]
+    files: tuple[FileView, ...]
+
+
+def report_html(document: Mapping[str, Any], patches: Iterable[tuple[FileChange, FilePatch]] = ()) -> str:
+    """The report document as a page, with the diff of the patches given.
+
+    Its own security policy allows its one style block by hash and nothing else. The page holds what the document
+    holds: it is the reviewer's, not the submitter's.
+    """
+    diff, audit = document["diff"], document["audit"]
+    findings = finding_views(all_findings(diff, audit))
+    view = ReportView(
+        document=document,
+        title=document["title"] or "a change",
+        digest=document["revision"]["digest"],
+        verdict=document["verdict"],
+        code_verdict=verdict_of(diff).value,
+        behavior_verdict=verdict_of(audit).value,
+        findings=findings,
+        behavior=behavior_view(audit) if audit is not None else None,
+        unknown=grouped(unknowns(diff, audit)),
+        files=tuple(file_views(patches, findings, rows_a_page=_REPORT_ROWS)),
+    )
+    template = _environment().get_template("report.html")
+    return template.render(view=view, style=Markup(_style()), policy=report_policy())  # noqa: S704 - our own stylesheet
+
+
+def report_policy() -> str:
+    """The content security policy of a report: its style block by hash, nothing else. For the HTTP header too."""
+    hashed = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'sha256-{hashed}'; base-uri 'none'; form-action 'none'"
+
+
+@functools.cache
+def _environment() -> Environment:
+    return environment()
+
+
+@functools.cache
+def _style() -> str:
+    return f"\n{stylesheet()}"
