@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who calls the API: a platform's CI by bearer token, or a reviewer by session."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Depends, Request
+
+from evidence import AuthenticationError, PermissionDeniedError
+from service.accounts import COOKIE
+
+if TYPE_CHECKING:
+    from service.settings import Platform
+    from service.views import Person
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A submitter has a platform and sees its public part only; a reviewer has a person and sees everything."""
+
+    platform: Platform | None
+    person: Person | None
+
+    @property
+    def scope(self) -> str | None:
+        """The one platform whose changes may be seen, or None for all."""
+        return self.platform.name if self.platform else None
+
+    def submitter(self) -> Platform:
+        """The platform; PermissionDeniedError for a reviewer, who submits nothing."""
+        if self.platform is None:
+            raise PermissionDeniedError("changes are submitted with a platform's token, not by a reviewer")
+        return self.platform
+
+    def reviewer(self) -> Person:
+        """The person; PermissionDeniedError for a submitter."""
+        if self.person is None:
+            raise PermissionDeniedError("this is for reviewers: sign in")
+        return self.person
+
+
+def caller(request: Request) -> Caller:
+    """Who calls. AuthenticationError for an unknown token, or neither token nor session."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token:
+        platform = _platform(request.app.state.platforms, token.strip())
+        if platform is None:
+            raise AuthenticationError("the token is unknown: check COUNTERSIGN_TOKEN")
+        return Caller(platform, None)
+    person = request.app.state.accounts.person(request.cookies.get(COOKIE, ""))
+    if person is None:
+        raise AuthenticationError("send a platform's token as Authorization: Bearer, or sign in")
+    return Caller(None, person)
+
+
+def _platform(platforms: tuple[Platform, ...], token: str) -> Platform | None:
+    """The platform of a token; all are compared, in constant time."""
+    given = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+    found = None
+    for platform in platforms:
+        if platform.submit_token is None:
+            continue
+        expected = hashlib.sha256(platform.submit_token.get_secret_value().encode()).digest()
+        if hmac.compare_digest(expected, given):
+            found = platform
+    return found
+
+
+CallerOf = Annotated[Caller, Depends(caller)]

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``diff``, ``compare``, ``audit``, ``review``: what a change is and what it does, without a service."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from behavior import Side, audit, compare, locate_artifacts, read_manifest, read_panel, read_slates
+from confine import Repository
+from diffing import diff, hunks
+from evidence import Artifact, InputError, Json, Revision, Severity, Verdict, document_digest, file_sha256
+from reports import report_document, report_html
+from service.cli import words
+from service.cli.output import as_text, leave, say, show, write
+from service.trees import tree_digest
+
+_Format = Annotated[str, typer.Option(help="text or json.")]
+_Panel = Annotated[Path, typer.Option("--panel", help="The panel's folder.")]
+_Limit = Annotated[str, typer.Option("--fail-on", help="The least severity that fails: info to critical.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("diff")(diff_command)
+    app.command("compare")(compare_command)
+    app.command("audit")(audit_command)
+    app.command("review")(review_command)
+
+
+def diff_command(
+    repo: Annotated[Path, typer.Argument(help="A repository, bare or not.")],
+    base: Annotated[str, typer.Argument(help="Anything git rev-parse takes.")],
+    head: Annotated[str, typer.Argument(help="The same.")],
+    *,
+    format: _Format = "text",  # noqa: A002 - the option's name
+    fail_on: _Limit = "high",
+) -> None:
+    """Show what changed between two commits. Exit 1 if a finding weighs --fail-on, 3 if something was not analysed."""
+    _one_of("--format", format, ("text", "json"))
+    severity = _severity(fail_on)
+    with Repository.open(repo) as repository:
+        result = diff(repository, base, head)
+    verdict = result.verdict_at(severity)
+    document = {**result.to_json(), "verdict": verdict.value}
+    show(as_text(document) if format == "json" else words.diff_text(document))
+    leave(verdict.exit_code)
+
+
+def compare_command(
+    base_slates: Annotated[Path, typer.Argument(help="What base recommended: Parquet or JSON Lines.")],
+    head_slates: Annotated[Path, typer.Argument(help="What head recommended.")],
+    panel: _Panel,
+    *,
+    anchor: Annotated[Path | None, typer.Option(help="What an earlier version recommended.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the document to this file too.")] = None,
+    format: _Format = "text",  # noqa: A002 - the option's name
+) -> None:
+    """Compare recorded slates on a panel."""
+    _one_of("--format", format, ("text", "json"))
+    whom = read_panel(panel)
+    base, head = read_slates(base_slates, whom), read_slates(head_slates, whom)
+    result = compare(whom, base, head, anchor=read_slates(anchor, whom) if anchor else None)
+    _finish_audit(result.to_json(), out, format)
+
+
+def audit_command(
+    base_dir: Annotated[Path, typer.Argument(help="Base's files, with their countersign.toml.")],
+    head_dir: Annotated[Path, typer.Argument(help="Head's files.")],
+    panel: _Panel,
+    *,
+    anchor: Annotated[Path | None, typer.Option(help="An earlier version's files.")] = None,
+    probes: Annotated[str | None, typer.Option(help="Only these, by comma: exposure, determinism.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write audit.json into this folder too.")] = None,
+    format: _Format = "text",  # noqa: A002 - the option's name
+    unsafe_no_sandbox: Annotated[
+        bool, typer.Option("--unsafe-no-sandbox", help="Run hostile code unconfined. The evidence is marked unsafe.")
+    ] = False,
+) -> None:
+    """Run two versions over a panel, in the sandbox, and judge what changed."""
+    _one_of("--format", format, ("text", "json"))
+    _known_probes(probes)
+    whom = read_panel(panel)
+    if unsafe_no_sandbox:
+        say("warning: --unsafe-no-sandbox runs the recommenders unconfined; no policy accepts this evidence")
+    result = audit(
+        whom,
+        _side(base_dir),
+        _side(head_dir),
+        anchor=_side(anchor) if anchor else None,
+        unsafe_no_sandbox=unsafe_no_sandbox,
+        progress=say,
+    )
+    _finish_audit(result.to_json(), _inside(out, "audit.json"), format)
+
+
+def review_command(
+    repo: Annotated[Path, typer.Argument(help="A repository, bare or not.")],
+    base: Annotated[str, typer.Argument(help="Anything git rev-parse takes.")],
+    head: Annotated[str, typer.Argument(help="The same.")],
+    *,
+    panel: Annotated[Path | None, typer.Option(help="The panel's folder; without one nothing is run.")] = None,
+    anchor: Annotated[str | None, typer.Option(help="An earlier commit to hold head against too.")] = None,
+    artifacts: Annotated[Path | None, typer.Option(help="Folder of artifacts that are not in the repository.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write revision, diff, audit and report into this folder.")] = None,
+    format: Annotated[str, typer.Option(help="json or html.")] = "json",  # noqa: A002 - the option's name
+) -> None:
+    """Diff and audit a change, and report. Without a panel the verdict is at best inconclusive."""
+    _one_of("--format", format, ("json", "html"))
+    _inside(out, "")
+    whom = read_panel(panel) if panel else None
+    with Repository.open(repo) as repository, tempfile.TemporaryDirectory(prefix="countersign-") as folder:
+        result = diff(repository, base, head)
+        audited: Json | None = None
+        if whom is not None:
+            refs = {"base": base, "head": head, **({"anchor": anchor} if anchor else {})}
+            sides = {name: _exported(repository, ref, Path(folder, name), artifacts) for name, ref in refs.items()}
+            audited = audit(whom, sides["base"], sides["head"], anchor=sides.get("anchor"), progress=say).to_json()
+            declared = _declared(sides["head"])
+        else:
+            declared = _declared_in(repository, head, Path(folder, "head"), artifacts)
+        revision = Revision(repo.resolve().name, result.base, result.head, declared)
+        document = report_document(revision, result.to_json(), audited, title=_subject(repository, head))
+        page = report_html(document, ((change, hunks(repository, change)) for change in result.files))
+    if out is not None:
+        write(out / "revision.json", revision.canonical())
+        write(out / "diff.json", as_text(result.to_json()))
+        if audited is not None:
+            write(out / "audit.json", as_text(audited))
+        write(out / "report.json", as_text(document))
+        write(out / "report.html", page)
+    show(as_text(document) if format == "json" else page)
+    leave(Verdict(document["verdict"]).exit_code)
+
+
+def _finish_audit(document: Json, out: Path | None, form: str) -> None:
+    if out is not None:
+        write(out, as_text(document))
+    show(as_text(document) if form == "json" else words.audit_text(document))
+    leave(Verdict(document["verdict"]).exit_code)
+
+
+def _side(tree: Path) -> Side:
+    if not tree.is_dir():
+        raise InputError(f"{tree}: no such folder")
+    artifacts = locate_artifacts(tree, read_manifest(tree))
+    return Side(tree=tree, artifacts=artifacts, digest=tree_digest(tree))
+
+
+def _exported(repository: Repository, ref: str, into: Path, beside: Path | None) -> Side:
+    commit = repository.resolve(ref)
+    repository.export(commit, into)
+    artifacts = locate_artifacts(into, read_manifest(into), beside)
+    outside = {name: file_sha256(path) for name, path in artifacts.items() if not path.is_relative_to(into)}
+    content = repository.content_digest(commit)
+    return Side(into, artifacts, document_digest([content, outside]) if outside else f"sha256:{content}")
+
+
+def _declared(side: Side) -> tuple[Artifact, ...]:
+    return tuple(
+        Artifact(name, path.stat().st_size, file_sha256(path)) for name, path in sorted(side.artifacts.items())
+    )
+
+
+def _declared_in(repository: Repository, ref: str, into: Path, beside: Path | None) -> tuple[Artifact, ...]:
+    """Head's artifacts where nothing is run: a commit without a manifest declares none."""
+    commit = repository.resolve(ref)
+    if "countersign.toml" not in repository.tree(commit):
+        return ()
+    return _declared(_exported(repository, commit, into, beside))
+
+
+def _subject(repository: Repository, ref: str) -> str:
+    return (repository.message(ref).strip().splitlines() or [""])[0]
+
+
+def _severity(name: str) -> Severity:
+    _one_of("--fail-on", name, tuple(severity.value for severity in Severity))
+    return Severity(name)
+
+
+def _known_probes(names: str | None) -> None:
+    """Both probes come from the same run: naming them asks for no less work, a name that there is not is an error."""
+    for name in (names or "").split(","):
+        if name.strip() not in {"", "exposure", "determinism"}:
+            raise InputError(f"--probes: there is no probe {name.strip()[:40]!r}; there are exposure and determinism")
+
+
+def _one_of(option: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise InputError(f"{option} {value[:40]!r} is none of {', '.join(known)}")
+
+
+def _inside(folder: Path | None, name: str) -> Path | None:
+    if folder is None:
+        return None
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--out {folder}: is a file; name a folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / name

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the command line writes: results to standard output or a file, words to standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+from evidence import InputError
+from service.store import write_durably
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from evidence import Json
+
+
+def say(line: str) -> None:
+    """A message for a person, on standard error."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def show(text: str) -> None:
+    """A result, on standard output; what cannot be encoded there is escaped."""
+    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
+    sys.stdout.buffer.write(b"" if text.endswith("\n") else b"\n")
+    sys.stdout.buffer.flush()
+
+
+def as_text(document: Json) -> str:
+    """One JSON document as text: keys in their order, two spaces, a newline."""
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all. InputError if its folder is not there."""
+    if not path.parent.is_dir():
+        raise InputError(f"{path.parent}: no such folder")
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+    write_durably(path, data, mode=0o644)
+
+
+def leave(status: int) -> NoReturn:
+    """End with this exit status."""
+    raise typer.Exit(status)

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``sign``, ``verify``, ``gate``: putting a name to a revision, and checking it offline."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from evidence import InputError, canonical
+from service.cli.output import as_text, leave, say, show, write
+from signoff import Statement, envelope_from_ssh, gate, pae, read_statement, sign_with_ssh_key, verify
+
+if TYPE_CHECKING:
+    from signoff import GateResult
+
+_FAILED = 1
+_MAX_STATEMENT = 64 << 10
+_PAE = b"DSSEv1 28 application/vnd.in-toto+json "
+
+_Policy = Annotated[Path, typer.Option("--policy", help="The reviewer's policy file.")]
+_Roots = Annotated[Path, typer.Option("--roots", help="The roots file: whose keys count.")]
+_Now = Annotated[str | None, typer.Option("--at", help="Judge at this time instead of now, as 2026-01-31T12:00:00Z.")]
+_Format = Annotated[str, typer.Option(help="text or json.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(sign)
+    app.command("verify")(verify_command)
+    app.command("gate")(gate_command)
+
+
+def sign(
+    revision: Annotated[
+        Path, typer.Argument(help="The prepared statement: statement.json or statement.pae of the page.")
+    ],
+    key: Annotated[Path, typer.Option("--key", help="An OpenSSH private key, or the public one of an agent's.")],
+    out: Annotated[Path | None, typer.Option(help="Write the envelope here; by default beside the statement.")] = None,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Sign the statement of a revision: show what it says, sign its exact bytes, write a DSSE envelope to hand in."""
+    payload = _payload(revision)
+    say(_summary(read_statement(payload)))
+    if not yes and not typer.confirm("Sign this?", err=True):
+        raise InputError("nothing was signed")
+    envelope = envelope_from_ssh(payload, sign_with_ssh_key(key, pae(payload)))
+    place = out or revision.with_name(f"{revision.name}.dsse.json")
+    write(place, canonical(envelope.to_json()))
+    show(str(place))
+
+
+def verify_command(
+    bundle: Annotated[Path, typer.Argument(help="The bundle's file.")],
+    roots: _Roots,
+    policy: Annotated[Path | None, typer.Option("--policy", help="Judge it by this policy too.")] = None,
+    at: _Now = None,
+    format: _Format = "text",  # noqa: A002 - the option's name
+) -> None:
+    """Check what a bundle says of itself: signatures, people, log, times. Nothing is admitted by this."""
+    result = verify(bundle, roots, _moment(at), policy)
+    _finish(result, holds=result.holds, form=format)
+
+
+def gate_command(
+    bundle: Annotated[Path, typer.Option("--bundle", help="The bundle's file.")],
+    repo: Annotated[Path, typer.Option("--repo", help="What is to be deployed: a repository or a checkout.")],
+    policy: _Policy,
+    roots: _Roots,
+    artifact: Annotated[list[str] | None, typer.Option("--artifact", help="NAME=FILE, as often as needed.")] = None,
+    at: _Now = None,
+    format: _Format = "text",  # noqa: A002 - the option's name
+) -> None:
+    """Say whether exactly this may go out: exit 0 yes, 1 no, with the step that failed. Needs no network."""
+    result = gate(bundle, repo, _artifacts(artifact or []), policy, roots, _moment(at))
+    _finish(result, holds=result.admitted, form=format)
+
+
+def _finish(result: GateResult, *, holds: bool, form: str) -> None:
+    if form == "json":
+        show(as_text(result.to_json()))
+    else:
+        show(_steps(result))
+    leave(0 if holds else _FAILED)
+
+
+def _steps(result: GateResult) -> str:
+    words = {True: "ok", False: "REFUSED", None: "-"}
+    lines = [f"{step.number}  {words[step.ok]:<7}  {step.name}: {step.detail}" for step in result.steps]
+    if result.admitted:
+        lines.append("admitted")
+    elif result.refused is not None:
+        lines.append(f"refused at step {result.refused.number}, {result.refused.name}")
+    else:
+        lines.append("holds, as far as was looked at; nothing is admitted without repository and policy")
+    return "\n".join(lines)
+
+
+def _payload(path: Path) -> bytes:
+    """The statement's bytes, out of the statement itself or of the bytes that are signed."""
+    with path.open("rb") as file:
+        content = file.read(_MAX_STATEMENT + 1)
+    if len(content) > _MAX_STATEMENT:
+        raise InputError(f"{path}: over {_MAX_STATEMENT} bytes; that is no statement")
+    if not content.startswith(_PAE):
+        return content
+    payload = content.removeprefix(_PAE).split(b" ", 1)[-1]
+    if pae(payload) != content:
+        raise InputError(f"{path}: damaged: its length is not what it says; download it again")
+    return payload
+
+
+def _summary(statement: Statement) -> str:
+    predicate = statement.predicate
+    change = predicate.change
+    reviewer = predicate.reviewer
+    lines = [
+        f"{predicate.decision} by {reviewer.name} ({reviewer.id}, {reviewer.organization})",
+        f"  {change.repository} to {change.targetRef}, head {change.headCommit}",
+        f"  revision {statement.revision}",
+        f"  {predicate.meaning}",
+        *(f"  condition: {condition}" for condition in predicate.conditions),
+        *([f"  overrules {predicate.override.verdict}: {predicate.override.reason}"] if predicate.override else []),
+        f"  counts from {predicate.signedAt} until {predicate.expiresAt}",
+    ]
+    return "\n".join("".join(c if c.isprintable() else "\ufffd" for c in line) for line in lines)
+
+
+def _artifacts(given: list[str]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for entry in given:
+        name, equals, path = entry.partition("=")
+        if not equals or not name or not path:
+            raise InputError(f"--artifact {entry[:80]!r}: write NAME=FILE")
+        if name in found:
+            raise InputError(f"--artifact {name[:80]!r} is given twice")
+        found[name] = Path(path)
+    return found
+
+
+def _moment(at: str | None) -> datetime:
+    if at is None:
+        return datetime.now(UTC)
+    try:
+        moment = datetime.fromisoformat(at)
+    except ValueError as error:
+        raise InputError(f"--at {at[:40]!r} is no time; write it as 2026-01-31T12:00:00Z") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

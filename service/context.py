@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What everything in the service works with: settings, platforms, database, evidence store, and where files are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evidence import NotFoundError, sha256_hex
+from service.database import Database
+from service.settings import read_platforms
+from service.store import EvidenceStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from service.settings import Platform, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One data folder, opened. Paths below it are fixed; see the fields of ``Settings`` for what can be set."""
+
+    settings: Settings
+    platforms: tuple[Platform, ...]
+    database: Database
+    store: EvidenceStore
+
+    @staticmethod
+    def open(settings: Settings) -> Context:
+        """Open the data folder, creating and migrating what is missing.
+
+        Raises:
+            InputError: the platforms file cannot be used.
+        """
+        data = settings.data
+        for folder in ("mirrors", "work", "slates", "keys", "log"):
+            (data / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+        database = Database.sqlite(data / "countersign.sqlite")
+        database.migrate()
+        platforms = read_platforms(settings.platforms_file)
+        return Context(settings, platforms, database, EvidenceStore(data / "evidence"))
+
+    def close(self) -> None:
+        """Close the database."""
+        self.database.close()
+
+    def platform(self, name: str) -> Platform:
+        """The configured platform of this name. NotFoundError once the operator took it out."""
+        for platform in self.platforms:
+            if platform.name == name:
+                return platform
+        raise NotFoundError(f"platform {name} is no longer configured: put it back into {self.settings.platforms_file}")
+
+    def mirror(self, platform: str, url: str) -> Path:
+        """Where the mirror of a repository is, or will be."""
+        return self.settings.data / "mirrors" / platform / f"{sha256_hex(url.encode())[:32]}.git"
+
+    @property
+    def work(self) -> Path:
+        """Folder for what a running step needs; emptied at start."""
+        return self.settings.data / "work"
+
+    @property
+    def slates(self) -> Path:
+        """Folder of cached slates."""
+        return self.settings.data / "slates"
+
+    @property
+    def policy(self) -> Path:
+        """The reviewer's policy."""
+        return self.settings.data / "policy.toml"
+
+    @property
+    def roots(self) -> Path:
+        """The keys and people that sign-offs are checked against."""
+        return self.settings.data / "roots.json"
+
+    @property
+    def log(self) -> Path:
+        """The transparency log's tiles."""
+        return self.settings.data / "log"
+
+    @property
+    def log_key(self) -> Path:
+        """The key that signs the log's checkpoints."""
+        return self.settings.data / "keys" / "log.key"

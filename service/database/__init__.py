@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the service remembers: tables, their migrations, and the engine."""
+
+from service.database.engine import Database
+from service.database.models import (
+    AnswerRow,
+    Base,
+    Change,
+    Delivery,
+    EventRow,
+    PersonRow,
+    RevisionRow,
+    Session,
+    SignInLink,
+    SignoffRow,
+    StatementRow,
+    ViewedRow,
+)
+
+__all__ = [
+    "AnswerRow",
+    "Base",
+    "Change",
+    "Database",
+    "Delivery",
+    "EventRow",
+    "PersonRow",
+    "RevisionRow",
+    "Session",
+    "SignInLink",
+    "SignoffRow",
+    "StatementRow",
+    "ViewedRow",
+]

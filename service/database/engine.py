@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The database: opened durable, migrated to the newest shape, every write in a transaction of its own."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, event, text
+from sqlalchemy.orm import Session as OrmSession
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection, Engine
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_BUSY_MS = 30_000
+
+
+class Database:
+    """A database by SQLAlchemy URL. ``read()`` and ``write()`` are the only ways in."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = create_engine(url)
+        if self.engine.dialect.name == "sqlite":
+            _make_durable(self.engine)
+
+    @staticmethod
+    def sqlite(path: Path) -> Database:
+        """A SQLite file, created if absent."""
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return Database(f"sqlite:///{path.resolve()}")
+
+    @contextmanager
+    def read(self) -> Iterator[OrmSession]:
+        """A session for reading; what it changes is thrown away."""
+        with OrmSession(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[OrmSession]:
+        """A session that commits at the end, or changes nothing if an exception leaves the block."""
+        with (
+            self.engine.connect().execution_options(countersign_write=True) as connection,
+            connection.begin(),
+            OrmSession(connection, expire_on_commit=False) as session,
+        ):
+            yield session
+            session.flush()
+
+    def migrate(self) -> None:
+        """Bring the tables to the newest shape."""
+        with self.engine.begin() as connection:
+            command.upgrade(_alembic(connection), "head")
+
+    def current(self) -> bool:
+        """Whether the database can be reached and its tables have the newest shape."""
+        with self.engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+            found = MigrationContext.configure(connection).get_current_revision()
+        return found == ScriptDirectory(str(_MIGRATIONS)).get_current_head()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def _alembic(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _make_durable(engine: Engine) -> None:
+    """WAL, synchronous=FULL, and BEGIN IMMEDIATE for writers (a deferred writer can fail half-way as busy)."""
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, _record: Any) -> None:  # noqa: ANN401 - the driver's own connection
+        connection.isolation_level = None  # the driver begins nothing by itself: "begin" below does
+        for pragma in (
+            f"busy_timeout={_BUSY_MS}",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        write = connection.get_execution_options().get("countersign_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

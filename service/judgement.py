@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A revision under the policy: its facts as they stand, its sign-offs as votes, and what is still missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from evidence import Artifact as RevisionArtifact
+from evidence import ConflictError, PolicyError, Revision, Severity, Snapshot, sha256_hex
+from service import reading, trust
+from service.arrivals import now
+from service.database import AnswerRow, Change, SignoffRow, StatementRow, ViewedRow
+from signoff import (
+    Answer,
+    Evidence,
+    Facts,
+    Files,
+    FindingEntry,
+    Voter,
+    build_facts,
+    evaluate,
+    policy_facts,
+    read_facts,
+    read_statement,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy.orm import Session
+
+    from evidence import Json
+    from service.context import Context
+    from service.database import RevisionRow
+    from signoff import Requirement, Roots, Statement
+
+_OPEN = "must-change"
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A sign-off that counts: its statement, as verified when it came in, and the key that made it."""
+
+    nonce: str
+    person_id: str
+    key: str
+    log_index: int
+    envelope_digest: str
+    statement: Statement
+
+
+def revision_of(manifest: Mapping[str, Any]) -> Revision:
+    """The revision that a stored manifest describes. Base's content is not in a manifest."""
+    base, head = manifest["base"], manifest["head"]
+    return Revision(
+        repository=manifest["repository"],
+        base=Snapshot(base["commit"], base["tree"], ""),
+        head=Snapshot(head["commit"], head["tree"], head["content"]["sha256"]),
+        artifacts=tuple(RevisionArtifact(**artifact) for artifact in manifest["artifacts"]),
+    )
+
+
+def facts(context: Context, row: RevisionRow, person_id: str | None = None) -> dict[str, Json]:
+    """The facts document of a revision as its review stands.
+
+    Args:
+        context: the data folder.
+        row: the revision, reviewed.
+        person_id: whose viewed marks count; everybody's if None.
+
+    Raises:
+        ConflictError: it is not reviewed.
+    """
+    if row.digest is None or row.diff_digest is None or row.audit_digest is None or row.people_digest is None:
+        raise ConflictError(f"revision {row.n} is {row.state}: there is nothing to sign yet")
+    diff, audit = (context.store.get_json(name) for name in (row.diff_digest, row.audit_digest))
+    with context.database.read() as session:
+        answers = {
+            answer.finding_id: answer
+            for answer in session.scalars(select(AnswerRow).where(AnswerRow.revision_id == row.id))
+            if answer.kind != _OPEN
+        }
+        marks = select(ViewedRow.path).where(ViewedRow.revision_id == row.id)
+        if person_id is not None:
+            marks = marks.where(ViewedRow.person_id == person_id)
+        viewed = set(session.scalars(marks))
+    paths = {file["path"] for file in diff["files"]}
+    return build_facts(
+        revision=revision_of(context.store.get_json(row.digest)),
+        evidence=[
+            _evidence("diff", row.diff_digest, diff),
+            _evidence("audit", row.audit_digest, audit),
+        ],
+        findings=[_finding(finding, answers.get(finding["id"])) for finding in (*diff["findings"], *audit["findings"])],
+        files=Files(total=len(paths), viewed=len(paths & viewed), waived=0),
+        people=[(entry["name"], entry["email"]) for entry in context.store.get_json(row.people_digest)],
+    )
+
+
+def requirements(context: Context, row: RevisionRow) -> tuple[Requirement, ...]:
+    """What the policy asks and how far it is met; empty while there is nothing to judge."""
+    if row.people_digest is None or row.audit_digest is None:
+        return ()
+    try:
+        policy, roots = trust.policy(context), trust.roots(context)
+    except PolicyError:
+        return evaluate(None, Facts(now=now(), votes=(), people=(), evidence=(), findings=()))
+    judged = policy_facts(
+        [read_facts(facts(context, row))],
+        votes=[_voter(roots, signature) for signature in signatures(context, row.id)],
+        people=[],
+        roots=roots,
+        now=now(),
+    )
+    return evaluate(policy, judged)
+
+
+def signatures(context: Context, revision_id: int) -> list[Signature]:
+    """The sign-offs on a revision that no later one of the same person replaces, in the log's order."""
+    with context.database.read() as session:
+        rows = session.execute(
+            select(SignoffRow, StatementRow.payload)
+            .join(StatementRow, StatementRow.nonce == SignoffRow.nonce)
+            .where(
+                SignoffRow.revision_id == revision_id,
+                SignoffRow.log_index.is_not(None),
+                SignoffRow.superseded.is_(False),
+            )
+            .order_by(SignoffRow.log_index)
+        ).all()
+    return [
+        Signature(
+            nonce=row.nonce,
+            person_id=row.person_id,
+            key=row.key,
+            log_index=row.log_index or 0,
+            envelope_digest=row.envelope_digest,
+            statement=read_statement(payload),
+        )
+        for row, payload in rows
+    ]
+
+
+def find(context: Context, change_id: int, n: int) -> RevisionRow:
+    """The row of a revision. NotFoundError if there is none."""
+    with context.database.read() as session:
+        return reading.find(session, change_id, n)
+
+
+def _evidence(name: str, digest: str, document: Json) -> Evidence:
+    return Evidence.model_validate(
+        {
+            "name": name,
+            "digest": {"sha256": digest.removeprefix("sha256:")},
+            "verdict": document["verdict"],
+            "unsafe": bool(document.get("unsafe", False)),
+        },
+        strict=False,
+    )
+
+
+def _finding(finding: Json, answer: AnswerRow | None) -> FindingEntry:
+    given = None
+    if answer is not None:
+        words = {"sha256": sha256_hex(answer.text.encode())}
+        given = Answer.model_validate({"kind": answer.kind, "by": answer.person_id, "text": words})
+    return FindingEntry(id=finding["id"], rule=finding["rule"], severity=Severity(finding["severity"]), answer=given)
+
+
+def _voter(roots: Roots, signature: Signature) -> Voter:
+    """A sign-off as policy sees it, its person as the roots know them today; unknown, it counts for nothing."""
+    person = roots.person(signature.person_id)
+    predicate = signature.statement.predicate
+    return Voter(
+        person=signature.person_id,
+        organization=person.organization if person else "",
+        roles=frozenset({predicate.reviewer.role}) if person else frozenset(),
+        emails=person.emails if person else frozenset(),
+        key=signature.key,
+        decision=predicate.decision,
+        override=predicate.override,
+        signed_at=signature.statement.signed_at,
+        expires_at=signature.statement.expires_at,
+    )
+
+
+def target_ref(session: Session, row: RevisionRow) -> str:
+    """Where the change of a revision is to go."""
+    return session.get_one(Change, row.change_id).target_ref

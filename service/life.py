@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The life of a revision: one table. Who may move it, and from where to where."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from evidence import ConflictError
+
+
+class State(StrEnum):
+    """Where a revision is on its way."""
+
+    RECEIVED = "received"
+    DIFFED = "diffed"
+    AUDITED = "audited"
+    READY = "ready"
+    SIGNED = "signed"
+    REJECTED = "rejected"
+    SUPERSEDED = "superseded"
+    FAILED = "failed"
+
+
+# A later sign-off supersedes an earlier one, so ready, signed and rejected lead to each other; signed means that the
+# policy lets the revision through. What is superseded stays so: votes hang on the revision they were given to.
+MOVES: dict[State, frozenset[State]] = {
+    State.RECEIVED: frozenset({State.DIFFED, State.FAILED, State.SUPERSEDED}),
+    State.DIFFED: frozenset({State.AUDITED, State.FAILED, State.SUPERSEDED}),
+    State.AUDITED: frozenset({State.READY, State.FAILED, State.SUPERSEDED}),
+    State.READY: frozenset({State.SIGNED, State.REJECTED, State.SUPERSEDED}),
+    State.SIGNED: frozenset({State.READY, State.REJECTED, State.SUPERSEDED}),
+    State.REJECTED: frozenset({State.READY, State.SIGNED, State.SUPERSEDED}),
+    State.FAILED: frozenset({State.SUPERSEDED}),
+    State.SUPERSEDED: frozenset(),
+}
+
+FINAL = frozenset({State.READY, State.SIGNED, State.REJECTED, State.SUPERSEDED, State.FAILED})
+
+
+def move(current: State, to: State) -> State:
+    """``to``, if the table allows the move.
+
+    Raises:
+        ConflictError: it does not.
+    """
+    if to not in MOVES[current]:
+        raise ConflictError(f"a revision that is {current} cannot become {to}: reload the page")
+    return to
+
+
+def diagram() -> str:
+    """The table as a Mermaid state diagram, for the documentation."""
+    lines = ["stateDiagram-v2", f"    [*] --> {State.RECEIVED}"]
+    lines += [f"    {start} --> {end}" for start, ends in MOVES.items() for end in sorted(ends)]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The reviewer's pages: routers, and the two pages that the application itself asks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from service.pages import behavior, change, evidence_files, files, log, queue, sign, style
+from service.pages.doors import error_page, sign_in_page
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+__all__ = ["error_page", "routers", "sign_in_page"]
+
+routers: tuple[APIRouter, ...] = (
+    queue.router,
+    change.router,
+    files.router,
+    behavior.router,
+    sign.router,
+    evidence_files.router,
+    log.router,
+    style.router,
+)

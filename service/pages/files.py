@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files of a revision: list and diffs, findings on their lines, viewed marks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, NamedTuple
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
+
+from evidence import NotFoundError
+from reports import FileView, all_findings, file_anchor, file_views, finding_views
+from service.pages._common import Desk, SignedIn, page
+from service.pages._heading import Heading, heading, read, root
+
+router = APIRouter()
+
+
+class MarkedFile(NamedTuple):
+    """A file with its viewed mark."""
+
+    file: FileView
+    viewed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FilesPage:
+    """The changed files of a revision with their diffs."""
+
+    template: ClassVar[str] = "files.html"
+    heading: Heading
+    files: tuple[MarkedFile, ...]
+    viewed: int
+    compared: bool
+
+    @property
+    def title(self) -> str:
+        """Files of which change."""
+        return f"Files: {self.heading.name}"
+
+
+@router.get("/changes/{change_id}/revisions/{n}/files", response_model=None)
+def files(request: Request, person: SignedIn, reviews: Desk, change_id: int, n: int) -> Response:
+    """Every changed file with its diff."""
+    reading = read(reviews, change_id, n)
+    revision = reading.revision
+    findings = finding_views(all_findings(revision.diff, revision.audit))
+    views = file_views(reviews.patches(change_id, n), findings) if revision.diff is not None else ()
+    marked = tuple(MarkedFile(view, view.path in revision.viewed) for view in views)
+    view = FilesPage(
+        heading=heading(reading, "files"),
+        files=marked,
+        viewed=sum(file.viewed for file in marked),
+        compared=revision.diff is not None,
+    )
+    return page(request, view, person)
+
+
+@router.post("/changes/{change_id}/revisions/{n}/viewed", response_model=None)
+def mark(
+    person: SignedIn,
+    reviews: Desk,
+    change_id: int,
+    n: int,
+    file: Annotated[str, Form()],
+    viewed: Annotated[bool, Form()],
+) -> Response:
+    """Set or take back a viewed mark. ``file`` is the file's anchor, since a path may not survive a form.
+
+    After a mark the next file without one is shown, after taking it back the same file.
+    """
+    revision = reviews.revision(change_id, n)
+    paths = [entry["path"] for entry in (revision.diff or {}).get("files", ())]
+    marked = next((path for path in paths if file_anchor(path) == file), None)
+    if marked is None:
+        raise NotFoundError("this revision has no such file: reload the page")
+    reviews.mark_viewed(change_id, n, marked, person=person, viewed=viewed)
+    target = file
+    if viewed:
+        at = paths.index(marked)
+        unviewed = (path for path in paths[at + 1 :] + paths[:at] if path not in revision.viewed)
+        target = next((file_anchor(path) for path in unviewed), "files")
+    return RedirectResponse(f"{root(change_id, n)}/files#{target}", status_code=303)

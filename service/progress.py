@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Moving a revision along its life: each move in one transaction, and done again without harm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from evidence import NotFoundError
+from service.arrivals import now
+from service.database import Change, EventRow, RevisionRow
+from service.life import State, move
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from service.database import Database
+    from service.views import ReviewError
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a review's steps need to know about a revision and its change."""
+
+    revision_id: int
+    change_id: int
+    n: int
+    platform: str
+    repository: str
+    key: str
+    title: str
+    author: str
+    target_ref: str
+    head_commit: str
+    base_hint: str | None
+    base_commit: str | None
+    state: State
+    verdict: str | None
+    digest: str | None
+    diff_digest: str | None
+    audit_digest: str | None
+    error_public: str | None
+
+
+def job(database: Database, revision_id: int) -> Job:
+    """The revision as it is now. NotFoundError if there is none."""
+    with database.read() as session:
+        found = session.execute(
+            select(RevisionRow, Change)
+            .join(Change, Change.id == RevisionRow.change_id)
+            .where(RevisionRow.id == revision_id)
+        ).first()
+    if found is None:
+        raise NotFoundError(f"no revision with id {revision_id}")
+    revision, change = found
+    return Job(
+        revision_id=revision.id,
+        change_id=change.id,
+        n=revision.n,
+        platform=change.platform,
+        repository=change.repository,
+        key=change.key,
+        title=change.title,
+        author=change.author,
+        target_ref=change.target_ref,
+        head_commit=revision.head_commit,
+        base_hint=revision.base_hint,
+        base_commit=revision.base_commit,
+        state=State(revision.state),
+        verdict=revision.verdict,
+        digest=revision.digest,
+        diff_digest=revision.diff_digest,
+        audit_digest=revision.audit_digest,
+        error_public=revision.error_public,
+    )
+
+
+def record(database: Database, revision_id: int, what: str, **values: Any) -> None:  # noqa: ANN401 - column values
+    """Set columns of a revision and add a line to its timeline, once."""
+    with database.write() as session:
+        revision = session.get_one(RevisionRow, revision_id)
+        for name, value in values.items():
+            setattr(revision, name, value)
+        happened(session, revision_id, what)
+
+
+def advance(database: Database, revision_id: int, to: State, **values: Any) -> bool:  # noqa: ANN401 - column values
+    """Move a revision on. False, and nothing changes, if it is there already or was superseded meanwhile."""
+    with database.write() as session:
+        revision = session.get_one(RevisionRow, revision_id)
+        current = State(revision.state)
+        if current in (to, State.SUPERSEDED):
+            return False
+        revision.state = move(current, to)
+        revision.since = now()
+        for name, value in values.items():
+            setattr(revision, name, value)
+        happened(session, revision_id, to.value)
+    return True
+
+
+def fail(database: Database, revision_id: int, error: ReviewError) -> bool:
+    """End a revision's review with an error. False if it had ended before."""
+    if job(database, revision_id).state in {State.FAILED, State.SUPERSEDED}:
+        return False
+    return advance(
+        database,
+        revision_id,
+        State.FAILED,
+        error_class=error.error_class,
+        error_public=error.public,
+        error_detail=error.detail,
+    )
+
+
+def happened(session: Session, revision_id: int, what: str) -> None:
+    """Add a line to a revision's timeline, once."""
+    known = session.scalar(select(EventRow.id).where(EventRow.revision_id == revision_id, EventRow.what == what))
+    if known is None:
+        session.add(EventRow(revision_id=revision_id, at=now(), what=what))
+
+
+def status_posted(database: Database, revision_id: int) -> str | None:
+    """The status that the code host last took."""
+    with database.read() as session:
+        return session.get_one(RevisionRow, revision_id).status_posted
+
+
+def set_status_posted(database: Database, revision_id: int, status: str) -> None:
+    """Remember what the code host took."""
+    with database.write() as session:
+        session.get_one(RevisionRow, revision_id).status_posted = status

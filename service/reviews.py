@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reviews: what pages, API and command line ask about changes, and what a reviewer does to them.
+
+The pages find an instance at ``request.app.state.reviews`` and the person at the dependency
+``service.accounts.SignedIn`` (``person: SignedIn``), which sends who is not signed in to ``/sign-in``. All methods are
+synchronous: endpoints that call them are plain ``def`` and run in FastAPI's thread pool. Everything that goes wrong
+is a ``CountersignError``; ``service.app`` renders it through ``service.pages.error_page`` for a browser, or as
+problem+json. POSTs are held to the same origin by middleware. ``service.app`` itself answers ``/sign-in``,
+``/sign-out`` (POST), ``/log/checkpoint``, ``/log/tile/…``, ``/livez``, ``/readyz`` and ``/static``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+from confine import Repository
+from diffing import diff, hunks
+from evidence import CountersignError, InputError, NotFoundError
+from service import judgement, log_lines, marks, progress, reading, signing
+from service.life import State
+from service.signing import Ballot
+from service.views import (
+    ANSWER_KINDS,
+    DECISIONS,
+    Answer,
+    AnswerKind,
+    ChangeView,
+    Decision,
+    Event,
+    LogLine,
+    LogView,
+    Person,
+    Prepared,
+    QueueRow,
+    ReviewError,
+    RevisionLine,
+    RevisionView,
+    SignoffView,
+)
+from signoff import Envelope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from diffing import FileChange, FilePatch
+    from evidence import Json
+    from service.context import Context
+
+EvidenceKind = Literal["diff", "audit", "report"]
+
+__all__ = [
+    "ANSWER_KINDS",
+    "DECISIONS",
+    "Answer",
+    "AnswerKind",
+    "ChangeView",
+    "Decision",
+    "Event",
+    "LogLine",
+    "LogView",
+    "Person",
+    "Prepared",
+    "QueueRow",
+    "ReviewError",
+    "Reviews",
+    "RevisionLine",
+    "RevisionView",
+    "SignoffView",
+    "State",
+]
+
+
+class Reviews:
+    """The seam between storage and what is shown. ``on_change`` is told the id of a revision that was signed."""
+
+    def __init__(self, context: Context, *, on_change: Callable[[int], None]) -> None:
+        self._context = context
+        self._on_change = on_change
+
+    def queue(self) -> list[QueueRow]:
+        """Every change by its latest revision: the reviewer's turn first, then oldest first."""
+        return reading.queue(self._context.database)
+
+    def change(self, change_id: int) -> ChangeView:
+        """A change and the list of its revisions. NotFoundError if there is none."""
+        return reading.change(self._context.database, change_id)
+
+    def revision(self, change_id: int, n: int) -> RevisionView:
+        """One revision with its evidence. NotFoundError if there is none."""
+        view = reading.revision(self._context.database, self._context.store, change_id, n)
+        row = judgement.find(self._context, change_id, n)
+        return replace(view, requirements=judgement.requirements(self._context, row))
+
+    def evidence(self, change_id: int, n: int, kind: EvidenceKind, *, public: bool) -> Json | None:
+        """One document of a revision, None until it exists; of an audit, the public part if asked for."""
+        row = judgement.find(self._context, change_id, n)
+        name = {
+            "diff": row.diff_digest,
+            "audit": row.public_digest if public else row.audit_digest,
+            "report": row.report_digest,
+        }[kind]
+        return self._context.store.get_json(name) if name else None
+
+    def patches(self, change_id: int, n: int) -> Iterator[tuple[FileChange, FilePatch]]:
+        """Each changed file with its hunks, in the diff's order; one at a time, since a change can be large."""
+        row = judgement.find(self._context, change_id, n)
+        if row.base_commit is None or row.diff_digest is None:
+            return
+        job = progress.job(self._context.database, row.id)
+        with self._repository(job) as repository:
+            for change in diff(repository, row.base_commit, row.head_commit).files:
+                yield change, hunks(repository, change)
+
+    def answer(self, change_id: int, n: int, finding_id: str, *, kind: str, text: str, person: Person) -> None:
+        """Record a reviewer's answer to a finding; a later one replaces it. InputError if kind or text is bad."""
+        view = reading.revision(self._context.database, self._context.store, change_id, n)
+        if finding_id not in {finding["id"] for finding in view.findings}:
+            raise NotFoundError(f"revision {n} has no finding {finding_id[:80]}")
+        row = judgement.find(self._context, change_id, n)
+        marks.answer(self._context.database, row.id, finding_id, kind=kind, text=text, person=person)
+
+    def mark_viewed(self, change_id: int, n: int, path: str, *, person: Person, viewed: bool) -> None:
+        """Mark a file as viewed by this person, or not. NotFoundError if the change does not touch it."""
+        view = reading.revision(self._context.database, self._context.store, change_id, n)
+        if path not in {file["path"] for file in (view.diff or {}).get("files", ())}:
+            raise NotFoundError(f"revision {n} does not touch {path[:200]}")
+        row = judgement.find(self._context, change_id, n)
+        marks.mark_viewed(self._context.database, row.id, path, person=person, viewed=viewed)
+
+    def prepare_statement(
+        self,
+        change_id: int,
+        n: int,
+        person: Person,
+        decision: str,
+        *,
+        meaning: str = "",
+        conditions: tuple[str, ...] = (),
+        override: str = "",
+    ) -> Prepared:
+        """The exact bytes to sign, kept by nonce. ``override`` is the reason to approve in spite of the verdict.
+
+        Raises:
+            ConflictError: the revision is not ready, or is superseded.
+            PermissionDeniedError: the roots file does not know the person.
+            InputError: a decision that there is not, or conditions that do not go with it.
+        """
+        ballot = Ballot(decision, meaning, conditions, override)
+        return signing.prepare(self._context, change_id, n, person, ballot)
+
+    def prepared(self, change_id: int, n: int, nonce: str) -> Prepared:
+        """A statement prepared earlier. NotFoundError if there is none under this nonce."""
+        return signing.prepared(self._context, change_id, n, nonce)
+
+    def sign_off(
+        self,
+        change_id: int,
+        n: int,
+        person: Person,
+        *,
+        nonce: str | None = None,
+        envelope: bytes | None = None,
+        ssh_signature: str | None = None,
+    ) -> int:
+        """Verify the signature over a prepared statement, append it to the log; returns the log index.
+
+        Either ``ssh_signature`` (armored, with ``nonce``) or a whole DSSE ``envelope``.
+
+        Raises:
+            VerificationError: it does not verify, or is not this person's.
+            ConflictError: the revision has moved on.
+            InputError: neither, both, or not a signature.
+        """
+        if envelope is not None and ssh_signature is None:
+            given = Envelope.read(envelope)
+        elif ssh_signature is not None and nonce is not None and envelope is None:
+            given = signing.ssh_envelope(self._context, change_id, n, nonce, ssh_signature)
+        else:
+            raise InputError("give either a DSSE envelope, or an SSH signature and the nonce of its statement")
+        index = signing.sign_off(self._context, change_id, n, person, given)
+        self._on_change(judgement.find(self._context, change_id, n).id)
+        return index
+
+    def bundle(self, change_id: int, n: int) -> bytes:
+        """The bundle of the sign-offs that count, for the gate. NotFoundError if nobody signed."""
+        return signing.bundle(self._context, change_id, n)
+
+    def log(self, *, before: int | None = None, limit: int = 100) -> LogView:
+        """Up to ``limit`` log entries with an index below ``before`` (default: the newest), newest first."""
+        return log_lines.view(self._context, before=before, limit=limit)
+
+    def _repository(self, job: progress.Job) -> Repository:
+        configured = self._context.platform(job.platform).find(job.repository)
+        if configured is None:
+            raise NotFoundError(f"repository {job.repository} is no longer configured")
+        try:
+            return Repository.open(self._context.mirror(job.platform, configured.url))
+        except CountersignError as error:
+            raise NotFoundError(f"the mirror of {job.repository} cannot be read: {error}") from error

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings of the service: ``COUNTERSIGN_*`` environment variables, and the platforms in a TOML file."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from evidence import InputError
+
+MAX_WEBHOOK_BYTES = 25_000_000  # GitHub caps a payload at 25 MB
+
+
+class Settings(BaseSettings):
+    """What the operator sets; every field is an environment variable ``COUNTERSIGN_<NAME>``."""
+
+    model_config = SettingsConfigDict(env_prefix="COUNTERSIGN_", extra="ignore", frozen=True)
+
+    data_dir: Path = Field(default=Path("data"), description="Folder for database, evidence, mirrors, log and keys.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8000, ge=1, le=65535, description="Port to listen on.")
+    public_url: str | None = Field(default=None, description="How browsers and code hosts reach the service.")
+    platforms: Path | None = Field(default=None, description="The platforms file; DATA/platforms.toml by default.")
+    webhook_bytes: int = Field(default=MAX_WEBHOOK_BYTES, gt=0, description="Largest webhook body, in bytes.")
+    reviewer_id: str = Field(
+        default="reviewer", description="Whom the link printed at start signs in, as in roots.json."
+    )
+    reviewer_name: str = Field(default="Reviewer", description="That person's name.")
+    reviewer_organization: str = Field(default="independent", description="That person's organisation.")
+    log_origin: str = Field(default="countersign", description="Name of the transparency log, in its checkpoints.")
+    concurrency: int = Field(
+        default_factory=lambda: max(1, (os.cpu_count() or 2) // 2), ge=1, description="Audits that run at once."
+    )
+    retry_seconds: float = Field(default=2.0, gt=0, description="First wait before a status is posted again; doubles.")
+
+    @property
+    def data(self) -> Path:
+        """The data folder."""
+        return self.data_dir
+
+    @property
+    def url(self) -> str:
+        """The service's own address, without a slash at the end."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def platforms_file(self) -> Path:
+        """Where the platforms are configured."""
+        return self.platforms or self.data / "platforms.toml"
+
+
+class ConfiguredRepository(BaseModel):
+    """One repository that is mirrored: what webhooks call it, and where it is cloned from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)+$", max_length=200)]
+    url: Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+class Platform(BaseModel):
+    """A platform under review, as the operator configured it. Nothing here ever comes from a payload."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+    host: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]+$", max_length=253)] = "github.com"
+    webhook_secret: SecretStr | None = None
+    submit_token: SecretStr | None = None
+    repositories: tuple[ConfiguredRepository, ...] = ()
+    repository_prefix: str | None = None
+    allow_local: bool = False
+    api_base: str | None = None
+    api_token: SecretStr | None = None
+    panel: Path
+
+    @model_validator(mode="after")
+    def _usable(self) -> Platform:
+        if not self.repositories and not self.repository_prefix:
+            raise ValueError("names no repositories: set repositories or repository_prefix")
+        for secret in (self.webhook_secret, self.submit_token):
+            if secret is not None and len(secret.get_secret_value()) < 16:  # noqa: PLR2004 - GitHub advises as much
+                raise ValueError("webhook_secret and submit_token need at least 16 characters")
+        urls = [repository.url for repository in self.repositories]
+        for url in (*urls, self.repository_prefix, self.api_base):
+            if url is not None and not self.allow_local and urlsplit(url).scheme not in {"https", "ssh"}:
+                raise ValueError(f"{url} is neither https nor ssh: set allow_local = true if it is meant")
+        if self.repository_prefix is not None and not self.repository_prefix.endswith("/"):
+            raise ValueError("repository_prefix must end with a slash")
+        return self
+
+    def find(self, repository: str) -> ConfiguredRepository | None:
+        """The configured repository ``owner/name``, or None if this platform does not cover it."""
+        for configured in self.repositories:
+            if configured.name.lower() == repository.lower():
+                return configured
+        if self.repository_prefix is None:
+            return None
+        owner, _, name = repository.rpartition("/")
+        if name in {"", ".", ".."} or urlsplit(self.repository_prefix).path.strip("/") != owner:
+            return None
+        return ConfiguredRepository(name=repository, url=f"{self.repository_prefix}{name}.git")
+
+
+class _PlatformsFile(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    platforms: tuple[Platform, ...] = ()
+
+
+def read_platforms(path: Path) -> tuple[Platform, ...]:
+    """The configured platforms; none if the file does not exist. Relative panel paths are from the file's folder.
+
+    Raises:
+        InputError: not TOML, an unknown key, a bad value, or two platforms of one name.
+    """
+    if not path.exists():
+        return ()
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        platforms = _PlatformsFile.model_validate(document).platforms
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{path}: {place}: {first['msg']}") from error
+    names = [platform.name for platform in platforms]
+    if len(set(names)) != len(names):
+        raise InputError(f"{path}: two platforms have the same name: {max(names, key=names.count)}")
+    return tuple(platform.model_copy(update={"panel": path.parent / platform.panel}) for platform in platforms)

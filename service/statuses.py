@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reporting back: a commit status at the code host, as GitHub's API takes it.
+
+https://docs.github.com/en/rest/commits/statuses#create-a-commit-status
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import httpx2
+import structlog
+
+from evidence import CountersignError, Verdict
+from service import progress
+from service.life import State
+
+if TYPE_CHECKING:
+    from service.context import Context
+    from service.progress import Job
+
+CONTEXT = "countersign/review"
+ATTEMPTS = 12
+MAX_WAIT = 600.0
+MAX_DESCRIPTION = 140  # GitHub refuses longer ones
+_TIMEOUT = httpx2.Timeout(10.0)
+_CLIENT_ERROR = 400
+_SERVER_ERROR = 500
+_TRY_AGAIN = frozenset({403, 408, 409, 425, 429})  # 403 is how GitHub says "rate limit"
+
+log = structlog.get_logger("countersign")
+_posting = threading.Lock()
+
+
+class Outcome(StrEnum):
+    """What became of an attempt to post."""
+
+    POSTED = "posted"
+    UNCHANGED = "unchanged"
+    NOT_CONFIGURED = "not configured"
+    REFUSED = "refused"
+    RETRY = "retry"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A commit status: ``state`` is pending, success, failure or error."""
+
+    state: str
+    description: str
+
+
+_WAITING = Status("pending", "Under review")
+_REVIEWED = {
+    Verdict.PASS: Status("success", "Reviewed: no finding fails it. Awaits sign-off"),
+    Verdict.FAIL: Status("failure", "Reviewed: a finding fails it. See the review"),
+    Verdict.INCONCLUSIVE: Status("failure", "Reviewed: inconclusive, which is no pass. See the review"),
+}
+_DECIDED = {
+    State.SIGNED: Status("success", "Signed off by a reviewer"),
+    State.REJECTED: Status("failure", "Rejected by a reviewer"),
+    State.SUPERSEDED: Status("error", "Outdated: a newer revision is under review"),
+}
+
+
+def status_of(job: Job) -> Status:
+    """The status that says where a revision stands. Says nothing of panels, slices or what the recommender printed."""
+    if job.state in _DECIDED:
+        return _DECIDED[job.state]
+    if job.state is State.FAILED:
+        return Status("error", f"Not reviewed: {job.error_public or 'see the review'}"[:MAX_DESCRIPTION])
+    if job.state is State.READY and job.verdict is not None:
+        return _REVIEWED[Verdict(job.verdict)]
+    return _WAITING
+
+
+def wait(first: float, attempt: int) -> float:
+    """Seconds before attempt ``attempt + 1``: doubling, to ten minutes at most."""
+    return float(min(MAX_WAIT, first * 2**attempt))
+
+
+def post(context: Context, revision_id: int) -> Outcome:
+    """Post the status a revision has now, once; a status posted before is not posted again.
+
+    One at a time in a process, so that an older status cannot overtake a newer one.
+    """
+    with _posting:
+        job = progress.job(context.database, revision_id)
+        status = status_of(job)
+        if progress.status_posted(context.database, revision_id) == f"{status.state}: {status.description}":
+            return Outcome.UNCHANGED
+        try:
+            outcome = _send(context, job, status)
+        except CountersignError:
+            return Outcome.NOT_CONFIGURED
+        if outcome is Outcome.POSTED:
+            progress.set_status_posted(context.database, revision_id, f"{status.state}: {status.description}")
+        return outcome
+
+
+def _send(context: Context, job: Job, status: Status) -> Outcome:
+    platform = context.platform(job.platform)
+    if platform.api_base is None:
+        return Outcome.NOT_CONFIGURED
+    headers = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
+    if platform.api_token is not None:
+        headers["Authorization"] = f"Bearer {platform.api_token.get_secret_value()}"
+    url = f"{platform.api_base.rstrip('/')}/repos/{quote(job.repository)}/statuses/{job.head_commit}"
+    body = {
+        "state": status.state,
+        "description": status.description,
+        "context": CONTEXT,
+        "target_url": f"{context.settings.url}/changes/{job.change_id}/revisions/{job.n}",
+    }
+    try:
+        with httpx2.Client(timeout=_TIMEOUT, follow_redirects=False, trust_env=False) as client:
+            code = client.post(url, json=body, headers=headers).status_code
+    except httpx2.HTTPError as error:
+        log.warning("status not posted", revision=job.revision_id, reason=type(error).__name__)
+        return Outcome.RETRY
+    if code >= _SERVER_ERROR or code in _TRY_AGAIN:
+        log.warning("status not posted", revision=job.revision_id, reason=f"HTTP {code}")
+        return Outcome.RETRY
+    if code >= _CLIENT_ERROR:
+        log.warning("status refused", revision=job.revision_id, reason=f"HTTP {code}")
+        return Outcome.REFUSED
+    return Outcome.POSTED

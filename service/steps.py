@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The steps of a review. Each may be killed at any point and run again: results go to the store by content."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from behavior import MANIFEST_NAME, Side, audit, locate_artifacts, read_manifest, read_panel
+from confine import Repository
+from diffing import diff
+from evidence import (
+    VERSION,
+    Artifact,
+    ManifestError,
+    RepositoryError,
+    Revision,
+    Severity,
+    Verdict,
+    document_digest,
+    sha256_hex,
+)
+from reports import report_document
+from service import progress
+from service.life import State
+from service.slates import SlateFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from behavior import Manifest
+    from evidence import Digest, Snapshot
+    from service.context import Context
+    from service.progress import Job
+
+MAX_MANIFEST = 1 << 20
+MAX_ARTIFACT = 4 << 30
+
+_cores = threading.BoundedSemaphore(max(1, os.cpu_count() or 1))
+_mirrors: dict[Path, threading.Lock] = {}
+_mirrors_lock = threading.Lock()
+
+
+class UnreachableError(RepositoryError):
+    """The code host did not give the repository. That may pass."""
+
+    problem = "unreachable"
+
+
+def fetch(context: Context, revision_id: int) -> None:
+    """Mirror the repository, resolve base and head, store the revision manifest.
+
+    Raises:
+        RepositoryError: it cannot be fetched, a commit is missing, or base and head are the same.
+    """
+    job = progress.job(context.database, revision_id)
+    with _mirrored(context, job) as repository:
+        base = repository.snapshot(_base(repository, job))
+        head = repository.snapshot(job.head_commit)
+        if base.commit == head.commit:
+            raise RepositoryError(f"base and head are the same commit {head.commit[:12]}: there is nothing to review")
+        revision = Revision(job.repository, base, head, _artifacts(repository, head))
+    manifest = context.store.put(revision.canonical())
+    progress.record(context.database, revision_id, "fetched", base_commit=base.commit, digest=manifest)
+
+
+def compare(context: Context, revision_id: int) -> None:
+    """Diff base and head; the document goes to the store."""
+    job = progress.job(context.database, revision_id)
+    with _cores, open_mirror(context, job) as repository:
+        document = diff(repository, _required(job.base_commit), job.head_commit).to_json()
+    stored = context.store.put_json(document)
+    progress.advance(context.database, revision_id, State.DIFFED, diff_digest=stored)
+
+
+def audit_key(context: Context, revision_id: int) -> Digest:
+    """What an audit is known by: the digest of revision, panel, policy and version."""
+    job = progress.job(context.database, revision_id)
+    panel = read_panel(context.platform(job.platform).panel)
+    return document_digest(
+        {"revision": job.digest, "panel": panel.digest, "policy": policy_digest(context), "version": VERSION}
+    )
+
+
+def policy_digest(context: Context) -> str:
+    """The SHA-256 of the policy file's bytes."""
+    return sha256_hex(context.policy.read_bytes())
+
+
+def behave(context: Context, revision_id: int) -> dict[str, str]:
+    """Run base and head in the sandbox over the platform's panel; returns the digests of both documents.
+
+    ``audit`` is the reviewer's document, ``public`` what a submitter may see of it.
+    """
+    job = progress.job(context.database, revision_id)
+    panel = read_panel(context.platform(job.platform).panel)
+    with _work_folder(context) as folder, open_mirror(context, job) as repository:
+        base = _side(repository, _required(job.base_commit), folder / "base")
+        head = _side(repository, job.head_commit, folder / "head")
+        result = audit(panel, base, head, cache=SlateFolder(context.slates))
+    return {"audit": context.store.put_json(result.to_json()), "public": context.store.put_json(result.public())}
+
+
+def take_audit(context: Context, revision_id: int, outcome: Mapping[str, str]) -> None:
+    """Hang an audit's documents on a revision."""
+    progress.advance(
+        context.database,
+        revision_id,
+        State.AUDITED,
+        audit_digest=outcome["audit"],
+        public_digest=outcome["public"],
+    )
+
+
+def conclude(context: Context, revision_id: int) -> str:
+    """The review's verdict, from diff and audit; the revision becomes ready. Returns the verdict."""
+    job = progress.job(context.database, revision_id)
+    documents = [context.store.get_json(_required(name)) for name in (job.diff_digest, job.audit_digest)]
+    verdict = Verdict.combine(*(Verdict(document["verdict"]) for document in documents))
+    manifest = context.store.get_json(_required(job.digest))
+    report = report_document(manifest, *documents, title=job.title)
+    serious = {
+        finding["id"]
+        for document in documents
+        for finding in document["findings"]
+        if Severity(finding["severity"]).at_least(Severity.HIGH)
+    }
+    progress.advance(
+        context.database,
+        revision_id,
+        State.READY,
+        verdict=verdict.value,
+        findings=len(serious),
+        people_digest=context.store.put_json(_people(context, job)),
+        report_digest=context.store.put_json(report),
+    )
+    return verdict.value
+
+
+def _people(context: Context, job: Job) -> list[dict[str, str]]:
+    """Everybody whom the commits name, and who proposed the change: none of them can approve it."""
+    with open_mirror(context, job) as repository:
+        named = repository.commit_people(_required(job.base_commit), job.head_commit)
+    people = {(person.name, person.email) for person in named} | {(job.author, "")}
+    return [{"name": name, "email": email} for name, email in sorted(people)]
+
+
+def open_mirror(context: Context, job: Job) -> Repository:
+    """The mirror of a change's repository, as it was last fetched."""
+    return Repository.open(context.mirror(job.platform, _clone_url(context, job)))
+
+
+def _mirrored(context: Context, job: Job) -> Repository:
+    url = _clone_url(context, job)
+    into = context.mirror(job.platform, url)
+    into.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _mirrors_lock:
+        lock = _mirrors.setdefault(into, threading.Lock())
+    with lock:
+        refs = (f"{job.key.replace('pull/', 'refs/pull/', 1)}/*",) if job.key.startswith("pull/") else ()
+        allow_local = context.platform(job.platform).allow_local
+        try:
+            return Repository.mirror(url, into, extra_refs=refs, allow_local=allow_local)
+        except RepositoryError as error:
+            if urlsplit(url).scheme in {"https", "ssh"}:
+                raise UnreachableError(str(error)) from error
+            raise
+
+
+def _clone_url(context: Context, job: Job) -> str:
+    """The URL is the operator's; nothing of a payload goes into it but a name that the operator listed."""
+    configured = context.platform(job.platform).find(job.repository)
+    if configured is None:
+        raise RepositoryError(f"repository {job.repository} is no longer configured for platform {job.platform}")
+    return configured.url
+
+
+def _base(repository: Repository, job: Job) -> str:
+    """Where the change starts: what was resolved before, or the merge base with the target branch.
+
+    For a pull request the hint is the target's tip when the event was sent: it is believed only if it is really on the
+    target branch, so that a payload cannot hide commits. For a push it is what the branch was before.
+    """
+    if job.base_commit is not None:
+        return job.base_commit
+    if job.key == job.target_ref:
+        if job.base_hint is None:
+            raise RepositoryError(f"{job.target_ref} is new: there is nothing to compare it with")
+        return job.base_hint
+    if job.base_hint is not None and job.key.startswith("submit/"):
+        return job.base_hint
+    target = repository.snapshot(job.target_ref).commit
+    if job.base_hint is not None and repository.is_ancestor(job.base_hint, target):
+        target = job.base_hint
+    return repository.merge_base(target, job.head_commit)
+
+
+def _artifacts(repository: Repository, head: Snapshot) -> tuple[Artifact, ...]:
+    """Head's declared artifacts by SHA-256. A manifest that cannot be used is the audit's error, not this step's."""
+    tree = repository.tree(head.commit)
+    try:
+        manifest = _manifest(repository, head.commit)
+    except ManifestError:
+        return ()
+    found = []
+    for name, path in sorted(manifest.artifacts.items()):
+        entry = tree.get(path)
+        if entry is None or entry.kind != "file":
+            continue
+        content = repository.blob(entry.object_id, limit=MAX_ARTIFACT)
+        found.append(Artifact(name, len(content), sha256_hex(content)))
+    return tuple(found)
+
+
+def _manifest(repository: Repository, commit: str) -> Manifest:
+    entry = repository.tree(commit).get(MANIFEST_NAME)
+    if entry is None or entry.kind != "file":
+        raise ManifestError(f"{commit[:12]} has no {MANIFEST_NAME}: add one that says how to load the recommender")
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / MANIFEST_NAME).write_bytes(repository.blob(entry.object_id, limit=MAX_MANIFEST))
+        return read_manifest(Path(folder))
+
+
+def _side(repository: Repository, commit: str, into: Path) -> Side:
+    repository.export(commit, into)
+    artifacts = locate_artifacts(into, read_manifest(into))
+    return Side(tree=into, artifacts=artifacts, digest=f"sha256:{repository.content_digest(commit)}")
+
+
+@contextmanager
+def _work_folder(context: Context) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="audit-", dir=context.work))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def empty_work(context: Context) -> None:
+    """Remove what killed steps left behind; called before any step runs."""
+    for entry in context.work.iterdir():
+        shutil.rmtree(entry, ignore_errors=True)
+
+
+def _required(value: Any) -> str:  # noqa: ANN401 - a nullable column
+    if not isinstance(value, str):
+        raise RepositoryError("a step of this review is missing: send the change again")
+    return value

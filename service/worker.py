@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The process's share of the work: DBOS launched on the data folder, and arrivals handed to it."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import structlog
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
+from sqlalchemy import select
+
+from service import progress, steps, workflows
+from service.arrivals import now
+from service.database import RevisionRow
+from service.life import State
+from service.views import ReviewError
+
+if TYPE_CHECKING:
+    from service.context import Context
+
+_POLL_SECONDS = 0.25
+_DISPATCH_SECONDS = 1.0
+_REVIEWS_AT_ONCE = 8  # most of them wait for an audit
+_POSTS_AT_ONCE = 8
+_GIVEN_UP = ReviewError(
+    "given-up",
+    "the review could not be finished; the reviewer sees why",
+    "the service ended over and over while it worked on this revision: look at its log, then send the change again",
+)
+
+log = structlog.get_logger("countersign")
+
+
+class Worker:
+    """Runs reviews in this process. One a process: DBOS is a singleton.
+
+    An arrival is stored in the service's own database first and handed over afterwards, under a workflow id of its
+    own; a crash between the two is made good here.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._dispatch_forever, name="dispatch", daemon=True)
+
+    def start(self) -> None:
+        """Launch DBOS, which takes up what a killed process left, and begin to hand over arrivals."""
+        steps.empty_work(self._context)
+        workflows.bind(self._context)
+        config: DBOSConfig = {
+            "name": "countersign",
+            "system_database_url": f"sqlite:///{(self._context.settings.data / 'dbos.sqlite').resolve()}",
+            "application_version": workflows.VERSION,
+            "executor_id": "local",
+            "serializer": DBOSPortableJSONSerializer(),
+            "log_level": "WARNING",
+            "enable_otlp": False,
+        }
+        DBOS(config=config)
+        DBOS.launch()
+        audits = self._context.settings.concurrency
+        DBOS.register_queue(workflows.AUDITS, worker_concurrency=audits, polling_interval_sec=_POLL_SECONDS)
+        DBOS.register_queue(workflows.REVIEWS, worker_concurrency=_REVIEWS_AT_ONCE, polling_interval_sec=_POLL_SECONDS)
+        DBOS.register_queue(workflows.STATUSES, worker_concurrency=_POSTS_AT_ONCE, polling_interval_sec=_POLL_SECONDS)
+        self._give_up()
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Something has arrived."""
+        self._wake.set()
+
+    def tell(self, revision_id: int) -> None:
+        """Post the status that a revision has after a sign-off."""
+        workflows.tell(revision_id, f"signed-{now().timestamp()}")
+
+    def stop(self, *, patience: int = 0) -> None:
+        """Stop taking up work; wait ``patience`` seconds for what is running."""
+        self._stop.set()
+        self._wake.set()
+        self._thread.join(timeout=10)
+        DBOS.destroy(workflow_completion_timeout_sec=patience)
+
+    def dispatch(self) -> int:
+        """Hand over the arrivals that were not yet; returns how many."""
+        with self._context.database.read() as session:
+            waiting = session.execute(
+                select(RevisionRow.id, RevisionRow.workflow_id)
+                .where(RevisionRow.dispatched_at.is_(None))
+                .order_by(RevisionRow.id)
+            ).all()
+        for revision_id, workflow_id in waiting:
+            with SetWorkflowID(workflow_id):
+                DBOS.enqueue_workflow(workflows.REVIEWS, workflows.arrival, revision_id)
+            with self._context.database.write() as session:
+                session.get_one(RevisionRow, revision_id).dispatched_at = now()
+        return len(waiting)
+
+    def _dispatch_forever(self) -> None:
+        while not self._stop.is_set():
+            self._wake.clear()
+            try:
+                self.dispatch()
+            except Exception as error:  # noqa: BLE001 - tried again a second later, whatever it was
+                log.warning("arrivals not handed over yet", reason=f"{type(error).__name__}: {error}")
+            self._wake.wait(timeout=_DISPATCH_SECONDS)
+
+    def _give_up(self) -> None:
+        """Fail the revisions whose workflow was recovered too often: something about them ends the process."""
+        for status in DBOS.list_workflows(status="MAX_RECOVERY_ATTEMPTS_EXCEEDED", name="arrival", load_output=False):
+            revision_id = int((status.input or {"args": [0]})["args"][0])
+            if progress.job(self._context.database, revision_id).state not in {State.FAILED, State.SUPERSEDED}:
+                progress.fail(self._context.database, revision_id, _GIVEN_UP)

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reviews as durable workflows (DBOS): a killed process goes on at the step it was in.
+
+``arrival`` is keyed by host, repository and head commit; ``audit`` by the digest of revision, panel, policy and
+version, so that the same audit is never run twice and a new panel audits again; ``report`` posts a revision's
+status. Steps return documents, errors included: what a step raised is not the same object after a restart.
+"""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import TYPE_CHECKING, ParamSpec
+
+import structlog
+from dbos import DBOS, SetWorkflowID
+
+from service import failures, progress, statuses, steps
+from service.life import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from evidence import Json
+    from service.context import Context
+
+_P = ParamSpec("_P")
+
+VERSION = "workflows-1"  # recovery is per version: raise it when the order of steps changes
+
+REVIEWS = "reviews"
+AUDITS = "audits"
+STATUSES = "statuses"
+
+FETCHES = 6  # with the default waits, over about a minute
+
+_ATTEMPTS = 4
+_POLL_SECONDS = 0.2
+
+log = structlog.get_logger("countersign")
+
+_bound: list[Context] = []
+
+
+def bind(context: Context) -> None:
+    """The data folder that workflows of this process work on."""
+    _bound[:] = [context]
+
+
+def _context() -> Context:
+    return _bound[0]
+
+
+@DBOS.workflow(name="arrival")
+def arrival(revision_id: int) -> str:
+    """Review one revision from fetch to verdict; returns the verdict, ``error`` or ``superseded``."""
+    tell(revision_id, "pending")
+    verdict = _review(revision_id)
+    if verdict != State.SUPERSEDED.value:
+        _announce(revision_id, verdict)
+        tell(revision_id, "reviewed")
+    return verdict
+
+
+def _review(revision_id: int) -> str:
+    for run in (_fetch_patiently, _diff, _audit):
+        outcome = run(revision_id)
+        if _superseded(revision_id)["superseded"]:
+            return State.SUPERSEDED.value
+        if "error" in outcome:
+            return _failed(revision_id, outcome)
+    outcome = _conclude(revision_id, outcome)
+    return _failed(revision_id, outcome) if "error" in outcome else str(outcome["verdict"])
+
+
+def _fetch_patiently(revision_id: int) -> Json:
+    """Fetch, and while the code host cannot be reached wait and try again; the waits double."""
+    outcome = _fetch(revision_id)
+    for attempt in range(FETCHES - 1):
+        if outcome.get("error", {}).get("error_class") != steps.UnreachableError.problem:
+            break
+        DBOS.sleep(statuses.wait(_context().settings.retry_seconds, attempt))
+        outcome = _fetch(revision_id)
+    return outcome
+
+
+def _audit(revision_id: int) -> Json:
+    """The audit that this revision needs: run now, running already, or done before for the same digest."""
+    outcome = _audit_key(revision_id)
+    if "error" in outcome:
+        return outcome
+    with SetWorkflowID(f"audit:{outcome['digest']}"):
+        handle = DBOS.enqueue_workflow(AUDITS, audit, revision_id)
+    result: Json = handle.get_result(polling_interval_sec=_POLL_SECONDS)
+    return result
+
+
+def _failed(revision_id: int, outcome: Json) -> str:
+    _fail(revision_id, outcome["error"])
+    return "error"
+
+
+@DBOS.workflow(name="audit")
+def audit(revision_id: int) -> Json:
+    """Run base and head over the panel; returns the digests of the audit's documents, or the error."""
+    return _behave(revision_id)
+
+
+@DBOS.workflow(name="report")
+def report(revision_id: int) -> str:
+    """Post a revision's status to its code host, again and again with growing waits until it is taken."""
+    for attempt in range(statuses.ATTEMPTS):
+        outcome = _post(revision_id).get("outcome", statuses.Outcome.RETRY)
+        if outcome != statuses.Outcome.RETRY:
+            return str(outcome)
+        DBOS.sleep(statuses.wait(_context().settings.retry_seconds, attempt))
+    return "given up"
+
+
+def tell(revision_id: int, moment: str) -> None:
+    """Start posting the revision's status as it is at ``moment``: beside the review, never in its way."""
+    with SetWorkflowID(f"report:{revision_id}:{moment}"):
+        DBOS.enqueue_workflow(STATUSES, report, revision_id)
+
+
+def _step(name: str) -> Callable[[Callable[_P, Json]], Callable[_P, Json]]:
+    """A step that is tried again when the error may pass by itself, and otherwise returns it as ``{"error": …}``."""
+
+    def wrapped(function: Callable[_P, Json]) -> Callable[_P, Json]:
+        @DBOS.step(name=name, retries_allowed=True, interval_seconds=0.5, max_attempts=_ATTEMPTS)
+        @wraps(function)
+        def run(*args: _P.args, **kwargs: _P.kwargs) -> Json:
+            try:
+                return function(*args, **kwargs)
+            except Exception as error:
+                if failures.transient(error) and _attempts_left():
+                    raise
+                return {"error": failures.to_json(failures.describe(error))}
+
+        return run
+
+    return wrapped
+
+
+def _attempts_left() -> bool:
+    status = DBOS.step_status
+    return status is not None and (status.current_attempt or 0) + 1 < _ATTEMPTS
+
+
+@_step("fetch")
+def _fetch(revision_id: int) -> Json:
+    steps.fetch(_context(), revision_id)
+    return {}
+
+
+@_step("diff")
+def _diff(revision_id: int) -> Json:
+    steps.compare(_context(), revision_id)
+    return {}
+
+
+@_step("audit-key")
+def _audit_key(revision_id: int) -> Json:
+    return {"digest": steps.audit_key(_context(), revision_id)}
+
+
+@_step("behave")
+def _behave(revision_id: int) -> Json:
+    return steps.behave(_context(), revision_id)
+
+
+@_step("conclude")
+def _conclude(revision_id: int, outcome: Json) -> Json:
+    steps.take_audit(_context(), revision_id, outcome)
+    return {"verdict": steps.conclude(_context(), revision_id)}
+
+
+@_step("fail")
+def _fail(revision_id: int, error: Json) -> Json:
+    progress.fail(_context().database, revision_id, failures.from_json(error))
+    return {}
+
+
+@_step("superseded")
+def _superseded(revision_id: int) -> Json:
+    return {"superseded": progress.job(_context().database, revision_id).state is State.SUPERSEDED}
+
+
+@_step("announce")
+def _announce(revision_id: int, verdict: str) -> Json:
+    """The one line of a review in the service's log."""
+    log.info("reviewed %s: %s", progress.job(_context().database, revision_id).title, verdict)
+    return {}
+
+
+@_step("post")
+def _post(revision_id: int) -> Json:
+    return {"outcome": statuses.post(_context(), revision_id).value}

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signing in, staying signed in, and what other sites and other platforms cannot do."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+
+from service import accounts, arrivals
+from service.accounts import COOKIE
+
+if TYPE_CHECKING:
+    from fastapi.testclient import TestClient
+
+HTML = {"Accept": "text/html"}
+
+
+@pytest.fixture
+def client(idle: TestClient) -> TestClient:
+    return idle
+
+
+def link(client: TestClient) -> str:
+    """A new one-time link's path."""
+    return f"/sign-in?token={client.app.state.accounts.link('reviewer')}"  # type: ignore[attr-defined]
+
+
+def test_a_link_signs_in_once(client: TestClient) -> None:
+    path = link(client)
+    first = client.get(path)
+    assert (first.status_code, first.headers["location"]) == (303, "/")
+    cookie = first.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=lax" in cookie
+    assert client.get("/", headers=HTML).status_code == 200
+    client.cookies.clear()
+    again = client.get(path, headers=HTML)
+    assert again.status_code == 401
+    assert COOKIE not in client.cookies
+
+
+def test_a_new_link_ends_the_unused_one_before(client: TestClient) -> None:
+    old, new = link(client), link(client)
+    assert client.get(old).status_code == 401
+    assert client.get(new).status_code == 303
+
+
+def test_a_link_and_a_session_end_with_time(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    late, path = link(client), None
+    monkeypatch.setattr(accounts, "now", lambda: arrivals.now() + timedelta(hours=25))
+    assert client.get(late).status_code == 401
+    monkeypatch.undo()
+    path = link(client)
+    assert client.get(path).status_code == 303
+    monkeypatch.setattr(accounts, "now", lambda: arrivals.now() + timedelta(hours=13))
+    assert client.get("/", headers=HTML).status_code == 303
+
+
+def test_looking_at_a_link_with_head_does_not_use_it_up(client: TestClient) -> None:
+    path = link(client)
+    client.head(path)
+    assert client.get(path).status_code == 303
+
+
+def test_signing_out_ends_the_session_on_the_server(browser: TestClient) -> None:
+    cookie = browser.cookies[COOKIE]
+    assert browser.post("/sign-out").status_code == 303
+    browser.cookies.set(COOKIE, cookie)
+    assert browser.get("/", headers=HTML).status_code == 303
+
+
+@pytest.mark.parametrize("target", ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)"])
+def test_a_link_leads_nowhere_else(client: TestClient, target: str) -> None:
+    assert client.get(f"{link(client)}&next={quote(target)}").headers["location"] == "/"
+
+
+def test_who_is_not_signed_in_is_sent_to_sign_in_and_the_api_answers_401(client: TestClient) -> None:
+    page = client.get("/changes/1", headers=HTML)
+    assert (page.status_code, page.headers["location"]) == (303, "/sign-in?next=/changes/1")
+    api = client.get("/api/v1/changes")
+    assert api.status_code == 401
+    assert api.headers["content-type"] == "application/problem+json"
+    assert "Bearer" in api.headers["www-authenticate"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "https://evil.example"}, 303),
+        ({"Origin": "http://127.0.0.1:8000"}, 303),
+        ({}, 303),
+    ],
+)
+def test_a_form_of_another_site_is_refused(browser: TestClient, headers: dict[str, str], status: int) -> None:
+    assert browser.post("/sign-out", headers=headers).status_code == status
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/livez", "/nowhere", "/api/v1/changes", "/log/checkpoint", "/static/x"])
+def test_every_answer_has_the_strict_headers(client: TestClient, path: str) -> None:
+    headers = client.get(path).headers
+    assert headers["content-security-policy"].startswith("default-src 'none'; style-src 'self'")
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "same-origin"
+
+
+def test_a_large_form_is_refused_before_it_is_read(client: TestClient) -> None:
+    answer = client.post("/changes/1/revisions/1/sign", content=b"x" * 3_000_000, headers=HTML)
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize(
+    "path", ["../keys/log.key", "entries/../../../keys/log.key", "0/000/..", "%2e%2e/keys/log.key"]
+)
+def test_the_public_log_serves_tiles_and_nothing_else(client: TestClient, path: str) -> None:
+    assert client.get(f"/log/tile/{path}").status_code == 404
+
+
+def test_health_is_for_everybody(running: TestClient) -> None:
+    assert running.get("/livez").json() == {"status": "alive"}
+    assert running.get("/readyz").json() == {"status": "ready"}
+
+
+def test_openapi_and_its_pages_are_not_served(client: TestClient) -> None:
+    assert [client.get(path).status_code for path in ("/docs", "/redoc", "/openapi.json")] == [404, 404, 404]
+
+
+def test_a_session_is_not_kept_in_clear(browser: TestClient, house: Any) -> None:
+    kept = b"".join(path.read_bytes() for path in (house.place / "data").glob("countersign.sqlite*"))
+    assert browser.cookies[COOKIE].encode() not in kept

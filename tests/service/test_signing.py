@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A reviewed change is signed, logged and let through by the gate; what was not signed is not."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from house import finished, serve
+from sqlalchemy import update
+
+from evidence import (
+    ConflictError,
+    InputError,
+    NotFoundError,
+    PermissionDeniedError,
+    VerificationError,
+    canonical,
+    digest,
+)
+from service import signing, trust
+from service.database import SignoffRow
+from service.life import State
+from service.views import Person
+from signoff import DEFAULT_POLICY, envelope_from_ssh, gate, pae, sign_with_ssh_key
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fastapi.testclient import TestClient
+
+    from service.reviews import Reviews
+    from service.views import Prepared
+
+pytestmark = pytest.mark.sandbox
+
+WHO = Person("reviewer", "Reviewer", "independent", "reviewer")
+
+
+def make_key(folder: Path, name: str) -> Path:
+    key = folder / name
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", key], check=True)
+    return key
+
+
+@pytest.fixture
+def key(house: Any, client: TestClient) -> Path:
+    key = make_key(house.place, "reviewer")
+    public = key.with_suffix(".pub").read_text(encoding="ascii")
+    trust.enrol_key(client.app.state.context, WHO, public, emails=("r@office.example",))  # type: ignore[attr-defined]
+    return key
+
+
+@pytest.fixture
+def reviews(house: Any, client: TestClient) -> Reviews:
+    """One change, reviewed: it passes."""
+    house.deliver(client, house.pull(house.branch("quiet", {"README": "words\n"})))
+    assert finished(client).state is State.READY
+    return client.app.state.reviews  # type: ignore[attr-defined, no-any-return]
+
+
+def signed(reviews: Reviews, key: Path, decision: str = "APPROVED", **words: Any) -> tuple[Prepared, int]:
+    prepared = reviews.prepare_statement(1, 1, WHO, decision, **words)
+    signature = sign_with_ssh_key(key, prepared.pae)
+    return prepared, reviews.sign_off(1, 1, WHO, nonce=prepared.nonce, ssh_signature=signature)
+
+
+def admitted(house: Any, reviews: Reviews, repository: Path | None = None) -> bool:
+    data = house.place / "data"
+    bundle = house.place / "bundle.json"
+    bundle.write_bytes(reviews.bundle(1, 1))
+    mirror = repository or next((data / "mirrors" / "tiny").glob("*.git"))
+    return gate(bundle, mirror, {}, data / "policy.toml", data / "roots.json", datetime.now(UTC)).admitted
+
+
+def test_what_was_signed_is_let_through(house: Any, key: Path, reviews: Reviews) -> None:
+    prepared, index = signed(reviews, key)
+    view = reviews.revision(1, 1)
+    assert (index, view.state) == (0, State.SIGNED)
+    assert [line.payload_digest for line in view.signoffs] == [prepared.digest]
+    assert all(requirement.state.met for requirement in view.requirements)
+    assert admitted(house, reviews)
+    log = reviews.log()
+    assert (log.size, log.lines[0].n, log.lines[0].digest) == (1, 1, prepared.digest)
+
+
+def test_another_commit_is_not_let_through(house: Any, key: Path, reviews: Reviews) -> None:
+    signed(reviews, key)
+    house.commit({"rank.py": serve(lift=0.8)}, "Not signed")
+    assert not admitted(house, reviews, house.repository)
+
+
+def test_the_prepared_bytes_are_kept_and_signing_them_twice_logs_once(key: Path, reviews: Reviews) -> None:
+    prepared, index = signed(reviews, key)
+    assert reviews.prepared(1, 1, prepared.nonce) == prepared
+    assert digest(prepared.payload) == prepared.digest
+    again = envelope_from_ssh(prepared.payload, sign_with_ssh_key(key, prepared.pae))
+    assert reviews.sign_off(1, 1, WHO, envelope=canonical(again.to_json())) == index
+    assert reviews.log().size == 1
+
+
+def test_a_rejection_counts_and_a_later_approval_replaces_it(house: Any, key: Path, reviews: Reviews) -> None:
+    signed(reviews, key, "REJECTED")
+    assert reviews.revision(1, 1).state is State.REJECTED
+    assert not admitted(house, reviews)
+    signed(reviews, key)
+    view = reviews.revision(1, 1)
+    assert view.state is State.SIGNED
+    assert [line.superseded for line in view.signoffs] == [True, False]
+    assert admitted(house, reviews)
+
+
+def test_a_signature_by_another_key_is_refused(house: Any, key: Path, reviews: Reviews) -> None:
+    assert key.exists()
+    prepared = reviews.prepare_statement(1, 1, WHO, "APPROVED")
+    stranger = sign_with_ssh_key(make_key(house.place, "stranger"), prepared.pae)
+    with pytest.raises(VerificationError, match="roots"):
+        reviews.sign_off(1, 1, WHO, nonce=prepared.nonce, ssh_signature=stranger)
+    assert reviews.log().size == 0
+
+
+def test_bytes_that_were_not_prepared_are_refused(key: Path, reviews: Reviews) -> None:
+    prepared = reviews.prepare_statement(1, 1, WHO, "REJECTED")
+    forged = json.loads(prepared.payload)
+    forged["predicate"]["decision"] = "APPROVED"
+    payload = canonical(forged)
+    envelope = envelope_from_ssh(payload, sign_with_ssh_key(key, pae(payload)))
+    with pytest.raises(VerificationError, match="prepared"):
+        reviews.sign_off(1, 1, WHO, envelope=canonical(envelope.to_json()))
+
+
+def test_one_persons_statement_is_not_signed_by_another(house: Any, key: Path, reviews: Reviews) -> None:
+    prepared = reviews.prepare_statement(1, 1, WHO, "APPROVED")
+    other = replace(WHO, id="other")
+    with pytest.raises((VerificationError, PermissionDeniedError)):
+        reviews.sign_off(1, 1, other, nonce=prepared.nonce, ssh_signature=sign_with_ssh_key(key, prepared.pae))
+    assert (house.place / "data" / "roots.json").exists()
+
+
+def test_who_is_not_in_the_roots_cannot_prepare(reviews: Reviews) -> None:
+    with pytest.raises(PermissionDeniedError, match=r"roots\.json"):
+        reviews.prepare_statement(1, 1, WHO, "APPROVED")
+
+
+def test_a_superseded_revision_cannot_be_signed(house: Any, client: TestClient, key: Path, reviews: Reviews) -> None:
+    prepared = reviews.prepare_statement(1, 1, WHO, "APPROVED")
+    house.deliver(client, house.pull(house.branch("next", {"README": "x\n"}), action="synchronize"))
+    with pytest.raises(ConflictError, match="superseded"):
+        reviews.sign_off(1, 1, WHO, nonce=prepared.nonce, ssh_signature=sign_with_ssh_key(key, prepared.pae))
+    with pytest.raises(ConflictError):
+        reviews.prepare_statement(1, 1, WHO, "APPROVED")
+
+
+def test_a_failing_verdict_needs_every_finding_answered_and_an_override(
+    house: Any, client: TestClient, key: Path
+) -> None:
+    house.deliver(client, house.pull(house.branch("lift", {"rank.py": serve(lift=0.8)})))
+    view = finished(client)
+    reviews: Reviews = client.app.state.reviews  # type: ignore[attr-defined]
+    policy = house.place / "data" / "policy.toml"
+    policy.write_text(DEFAULT_POLICY.replace('admit_verdicts = ["pass"]', 'admit_verdicts = ["pass", "fail"]'))
+    signed(reviews, key)
+    assert reviews.revision(1, 1).state is State.READY
+    for finding in view.findings:
+        reviews.answer(1, 1, finding["id"], kind="acknowledged", text="Known.", person=WHO)
+    signed(reviews, key)
+    assert reviews.revision(1, 1).state is State.READY
+    signed(reviews, key, override="An experiment that the regulator asked for.")
+    assert reviews.revision(1, 1).state is State.SIGNED
+    assert admitted(house, reviews)
+    first = view.findings[0]["id"]
+    reviews.answer(1, 1, first, kind="must-change", text="No.", person=WHO)
+    assert reviews.revision(1, 1).answers[first].kind == "must-change"
+
+
+def test_marks_are_checked(reviews: Reviews) -> None:
+    with pytest.raises(NotFoundError):
+        reviews.answer(1, 1, f"sha256:{'0' * 64}", kind="acknowledged", text="x", person=WHO)
+    with pytest.raises(NotFoundError):
+        reviews.mark_viewed(1, 1, "no/such/file", person=WHO, viewed=True)
+    reviews.mark_viewed(1, 1, "README", person=WHO, viewed=True)
+    assert reviews.revision(1, 1).viewed == {"README"}
+    reviews.mark_viewed(1, 1, "README", person=WHO, viewed=False)
+    assert reviews.revision(1, 1).viewed == frozenset()
+    with pytest.raises(InputError):
+        reviews.sign_off(1, 1, WHO)
+
+
+def test_a_sign_off_that_was_stored_but_not_logged_is_logged_at_the_next_start(
+    client: TestClient, key: Path, reviews: Reviews
+) -> None:
+    """As after a kill between storing and logging, and between logging and noting the index."""
+    _, index = signed(reviews, key)
+    context = client.app.state.context  # type: ignore[attr-defined]
+    with context.database.write() as session:
+        session.execute(update(SignoffRow).values(log_index=None))
+    signing.finish(context)
+    assert reviews.log().size == 1
+    assert reviews.revision(1, 1).signoffs[0].log_index == index
+
+
+def test_patches_show_what_changed(reviews: Reviews) -> None:
+    ((change, patch),) = reviews.patches(1, 1)
+    assert (change.path, change.status) == ("README", "added")
+    assert [line.text for hunk in patch.hunks for line in hunk.lines] == ["words"]
