@@ -41,7 +41,7 @@ def configure_logging() -> None:
             structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, pad_level=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),  # whatever standard error is now, not at set-up
         cache_logger_on_first_use=False,
     )
 
