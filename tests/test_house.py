@@ -24,7 +24,9 @@ WITHOUT_LINE = {
 
 
 def _tracked() -> list[str]:
-    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=ROOT, check=True, capture_output=True).stdout
+    """What is tracked, and what would be with the next `git add`: a new file is held to the rules before it lands."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout
     return [name for name in listed.decode().split("\0") if name and (ROOT / name).is_file()]
 
 
