@@ -75,8 +75,9 @@ def _built(folder: Path, say: Callable[[str], None]) -> Path:
     script = Path(__file__).resolve().parents[2] / "examples" / "shortvideo" / "build.py"
     if not script.is_file():
         raise InputError(f"{script} is missing: the demo needs a checkout of the repository, installed as editable")
-    sources = sorted(path for path in script.parent.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    made_of = sha256_hex("".join(f"{path.name} {file_sha256(path)}\n" for path in sources).encode())
+    sources = sorted(path for path in script.parent.rglob("*") if path.is_file())
+    names = [(path, path.relative_to(script.parent)) for path in sources]
+    made_of = sha256_hex("".join(f"{name} {file_sha256(path)}\n" for path, name in names if not _cached(name)).encode())
     place = folder / f"{PLATFORM}-{made_of[:12]}"
     if place.is_dir():
         return place
@@ -87,6 +88,10 @@ def _built(folder: Path, say: Callable[[str], None]) -> Path:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise InputError(f"the demo's platform could not be built: {last}")
     return place
+
+
+def _cached(name: Path) -> bool:
+    return any(part == "__pycache__" or part.startswith(".") for part in name.parts)
 
 
 def _platforms_toml(place: Path, secret: str, token: str) -> str:
