@@ -3,14 +3,19 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import json
+import operator
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import jsonschema
 import polars as pl
 import pytest
+import referencing
 from house import House, finished, serve
 
 from evidence import VERSION
@@ -22,6 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fastapi.testclient import TestClient
+
+
+SCHEMAS = Path(__file__).resolve().parents[2] / "docs" / "schemas"
 
 
 class Said(NamedTuple):
@@ -66,6 +74,15 @@ def slates(house: House, name: str, first: int) -> Path:
     path = house.place / f"{name}.parquet"
     pl.DataFrame(rows, schema=["user_id", "rank", "item_id"], orient="row").write_parquet(path)
     return path
+
+
+def refused(report: Any) -> str | None:
+    """Why the published schemas refuse a report with its diff, audit and findings; None if they hold for it."""
+    schemas = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in SCHEMAS.glob("*.schema.json")}
+    resources = [(schema["$id"], referencing.Resource.from_contents(schema)) for schema in schemas.values()]
+    registry: Any = referencing.Registry().with_resources(resources)
+    validator = jsonschema.Draft202012Validator(schemas["report.schema.json"], registry=registry)
+    return next((error.message for error in validator.iter_errors(report)), None)
 
 
 def test_a_diff_with_nothing_serious_exits_0_and_one_with_a_high_finding_1(
@@ -176,6 +193,22 @@ def test_review_writes_everything_and_exits_by_the_verdict(house: House, run: Ca
     assert (out / "report.html").read_text(encoding="utf-8").lower().startswith("<!doctype html>")
     without = run("review", house.repository, "main", house.branch("quiet", {"README": "words\n"}))
     assert (without.status, without.document["verdict"]) == (3, "inconclusive")
+    for document in (said.document, without.document):
+        assert refused(document) is None
+    report = said.document
+    for path, value in (
+        ("audit/cells/0/ratio", "1.1"),
+        ("audit/cells/0/verdict", "fine"),
+        ("audit/cells/0/adjusted_p", 0),
+        ("audit/probes/0/status", "not-run"),
+        ("diff/findings/0/severity", "grave"),
+        ("diff/base/commit", "main"),
+        ("verdict", None),
+    ):
+        *steps, last = (int(step) if step.isdigit() else step for step in path.split("/"))
+        place = functools.reduce(operator.getitem, steps, changed := copy.deepcopy(report))
+        place[last] = value
+        assert refused(changed) is not None, path
 
 
 @pytest.mark.sandbox
