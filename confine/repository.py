@@ -94,8 +94,9 @@ class Repository:
             RepositoryError: another protocol, no such repository or ref, an empty one, damaged or out of time.
             TooLargeError: over ``limits.bytes``.
         """
-        mirror(url, Path(into), limits or FetchLimits(), tuple(extra_refs), allow_local=allow_local)
-        return Repository.open(Path(into))
+        place = Path(into).absolute()  # git changes folders on the way
+        mirror(url, place, limits or FetchLimits(), tuple(extra_refs), allow_local=allow_local)
+        return Repository.open(place)
 
     def close(self) -> None:
         """End the reading process and remove the view. The repository itself is untouched."""

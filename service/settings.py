@@ -41,8 +41,8 @@ class Settings(BaseSettings):
 
     @property
     def data(self) -> Path:
-        """The data folder."""
-        return self.data_dir
+        """The data folder, wherever the process goes from here."""
+        return self.data_dir.absolute()
 
     @property
     def url(self) -> str:

@@ -50,6 +50,15 @@ def over_ssh(origin: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> An
     return become
 
 
+def test_a_mirror_may_be_named_from_the_current_folder(
+    origin: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in ("made", "brought up to date"):
+        with mirror(origin, Path("mirrors/one")) as repository:
+            assert repository.resolve("HEAD") == origin("rev-parse", "topic")
+
+
 def test_a_mirror_has_the_branches_tags_and_head_and_nothing_else(origin: Any, tmp_path: Path) -> None:
     origin("update-ref", "refs/notes/secret", "HEAD")
     with mirror(origin, tmp_path / "mirrors" / "one") as repository:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +18,6 @@ from service.life import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 REMOTE = "https://code.example/tiny/ranker.git"
 
@@ -74,3 +74,16 @@ def test_a_host_that_stays_away_is_said(
     assert view.error is not None
     assert view.error.error_class == "unreachable"
     assert "could not connect" in view.error.public
+
+
+@pytest.mark.sandbox
+def test_the_data_folder_may_be_named_from_the_current_folder(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `countersign serve` has it unless told otherwise."""
+    monkeypatch.chdir(tmp_path)
+    settings = house.settings.model_copy(update={"data_dir": Path("data")})
+    with TestClient(create_app(settings), base_url="http://127.0.0.1:8000") as client:
+        house.deliver(client, house.pull(house.branch("quiet", {"README": "words\n"})))
+        view = finished(client)
+    assert (view.state, view.error) == (State.READY, None)
