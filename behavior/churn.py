@@ -13,17 +13,16 @@ Item shifts are whole numbers, so that sums over items are exact in any order.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
 
-from behavior._random import keyed
+from behavior._permutation import Draws, Studentised, coarse, permute
 from behavior._strata import strata
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from behavior.exposure import ItemSums, Measured
     from behavior.panels import Panel
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 
-SHARD = 100  # permutations drawn from one key
 _DEEP_SCALE = 256.0  # fractions kept when the deep shifts become whole numbers
 _NEGLIGIBLE = 1e-12  # of a cell's total movement: below it, a spread is rounding
 
@@ -85,7 +83,8 @@ def churn(panel: Panel, measured: Measured, probe: str) -> Churn:
     inverse = np.where(real, 1.0 / np.where(real, spread, 1.0), 0.0)
     z = (observed - expected) * inverse
     families = [slice_.family for slice_ in panel.slices]
-    maxima, count = _permute(panel, labels, shifts, codes, (expected, inverse, z), families, probe)
+    draws = Draws(panel.toml.permutations, panel.toml.seed, probe)
+    maxima, count = permute(labels, shifts, codes, Studentised(z, expected, inverse), families, draws)
     adjusted = np.ones_like(z)
     critical = np.zeros(len(families))
     for family, maximum in maxima.items():
@@ -128,7 +127,7 @@ def item_shifts(sums: ItemSums) -> tuple[tuple[str, ...], Floats]:
         blocks.append(np.rint((head - base) / both * _DEEP_SCALE))
     names.append("reach")
     blocks.append(sums.seen[1] - sums.seen[0])
-    return tuple(names), np.ascontiguousarray(np.concatenate(blocks, axis=0).T, dtype=np.float64)
+    return tuple(names), coarse(np.ascontiguousarray(np.concatenate(blocks, axis=0).T, dtype=np.float64))
 
 
 def null_moments(labels: sparse.csr_array, shifts: Floats, codes: Integers) -> tuple[Floats, Floats]:
@@ -148,72 +147,6 @@ def null_moments(labels: sparse.csr_array, shifts: Floats, codes: Integers) -> t
     label_ss[label_ss < _NEGLIGIBLE * label_square] = 0.0
     variance = (label_ss / np.maximum(count - 1.0, 1.0)[:, None]).T @ shift_ss
     return mean, np.sqrt(variance)
-
-
-def permuted_rows(codes: Integers, permutations: int, seed: int, probe: str) -> Iterator[Integers]:
-    """Shards of permutations: each row says which (stratum-ordered) item's label every (stratum-ordered) item gets."""
-    bounds = np.flatnonzero(np.diff(codes, prepend=-1, append=-1))
-    for shard, start in enumerate(range(0, permutations, SHARD)):
-        generator = keyed(seed, probe, "permutation", shard)
-        rows = np.tile(np.arange(len(codes)), (min(SHARD, permutations - start), 1))
-        for low, high in pairwise(bounds):
-            if high - low > 1:
-                rows[:, low:high] = generator.permuted(rows[:, low:high], axis=1)
-        yield rows
-
-
-def _permute(
-    panel: Panel,
-    labels: sparse.csr_array,
-    shifts: Floats,
-    codes: Integers,
-    null: tuple[Floats, Floats, Floats],
-    families: Sequence[str],
-    probe: str,
-) -> tuple[dict[str, Floats], Floats]:
-    """The largest |z| of each permutation by family, and how often each cell's own largest |z| was reached.
-
-    Labels and shifts are put in an order of their own within strata first: which item had which label is what is
-    being permuted anyway, and so the order and names of items change nothing, to the byte. Shifts are turned to point
-    the same way whichever side is base, so that base and head can change places.
-    """
-    expected, inverse, z = null
-    permutations, cohorts = panel.toml.permutations, z.shape[1]
-    names = sorted(set(families))
-    maxima = {name: np.zeros(permutations) for name in names}
-    masks = {name: np.array([family == name for family in families]) for name in names}
-    largest = np.abs(z).max(axis=2, initial=0.0)
-    count = np.zeros(largest.shape)
-    moved_any = (shifts != 0).any(axis=1)
-    if not moved_any.any() or not families:
-        return maxima, count + permutations
-    sign = _orientation(shifts)
-    shifts, expected = shifts * sign, expected * sign
-    signature = labels @ keyed(0, "label order").random(labels.shape[1])
-    labels = labels[np.lexsort((signature, codes))]
-    by_shift = np.lexsort((*shifts.T, codes))
-    moved = np.flatnonzero(moved_any[by_shift])
-    shifts = np.ascontiguousarray(shifts[by_shift][moved])
-    done = 0
-    for rows in permuted_rows(np.sort(codes), permutations, panel.toml.seed, probe):
-        for row in rows[:, moved]:
-            drawn = _cells(labels[row].T @ shifts, cohorts)
-            size = np.abs((drawn - expected) * inverse).max(axis=2)
-            count += size >= largest * (1.0 - _NEGLIGIBLE)
-            for name in names:
-                maxima[name][done] = size[masks[name]].max(initial=0.0)
-            done += 1
-    return maxima, count
-
-
-def _orientation(shifts: Floats) -> float:
-    """1 or -1, the other way round for ``-shifts``, whatever the order of items; 1 where both are the same."""
-    for column in shifts.T:
-        difference = np.sort(column) - np.sort(-column)
-        unequal = np.flatnonzero(difference)
-        if len(unequal):
-            return float(np.sign(difference[unequal[0]]))
-    return 1.0
 
 
 def _exceedance(maxima: Floats, sizes: Floats) -> Floats:

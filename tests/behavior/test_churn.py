@@ -12,7 +12,7 @@ from scipy import sparse
 from behavior import Slates
 from behavior import churn as null
 from behavior._strata import strata
-from behavior.churn import item_shifts, null_moments, permuted_rows
+from behavior.churn import item_shifts, null_moments
 from behavior.exposure import ItemSums, measure
 
 if TYPE_CHECKING:
@@ -33,26 +33,6 @@ def test_moments_agree_with_every_permutation_there_is() -> None:
     mean, spread = null_moments(sparse.csr_array(labels), shifts, codes)
     assert mean == pytest.approx(everything.mean(axis=0))
     assert spread == pytest.approx(everything.std(axis=0))
-
-
-def test_permutations_stay_within_strata_and_are_even() -> None:
-    codes = np.repeat([0, 1, 2], [3, 1, 4])
-    rows = np.concatenate(list(permuted_rows(codes, 6000, seed=1, probe="test")))
-    assert rows.shape == (6000, 8)
-    assert (codes[rows] == codes).all()
-    assert (np.sort(rows, axis=1) == np.arange(8)).all()
-    for item in range(4, 8):
-        assert np.bincount(rows[:, item], minlength=8)[4:] == pytest.approx(1500, abs=150)
-
-
-def test_permutations_are_keyed_by_seed_probe_and_shard() -> None:
-    def draw(count: int, seed: int = 1, probe: str = "exposure") -> Any:
-        return np.concatenate(list(permuted_rows(np.zeros(50, dtype=np.int64), count, seed, probe)))
-
-    assert (draw(150) == draw(150)).all()
-    assert (draw(250)[:200] == draw(200)).all()
-    assert not (draw(100) == draw(100, seed=2)).all()
-    assert not (draw(100) == draw(100, probe="anchor")).all()
 
 
 def _sums(base: Any, head: Any) -> ItemSums:

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Labels permuted within strata, many permutations at once, and every cell's sum under each.
+
+What is drawn is where the labelled items land; items without a label need no place. Permutations are drawn side by
+side by Fisher and Yates's shuffle, ended once the labelled items have their places. Shifts are whole numbers, coarse
+enough that sums of them are exact in float32 in any order; sums over degrees between 0 and 1 are added up in one
+fixed order, whatever threads there are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from behavior._random import keyed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from scipy import sparse
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Integers = np.ndarray[Any, np.dtype[np.int64]]
+Places = np.ndarray[Any, np.dtype[np.int32]]
+
+SHARD = 1000  # permutations drawn from one key
+_SIDE_BY_SIDE = 1 << 19  # places shuffled side by side: they stay in the processor's cache
+_FEWEST_SIDE_BY_SIDE = 64  # below it, one at a time is faster
+_DRAWN = 1 << 25  # places drawn at once, at most
+_HELD = 1 << 22  # shifts held at once, at most
+_FEW_COLUMNS = 4
+_EXACT = float(1 << 24)  # whole numbers up to here are exact in float32
+_TIE = 1e-12  # relative: sums that differ by rounding alone are equal
+
+
+class Draws(NamedTuple):
+    """How many permutations, and the key of their randomness."""
+
+    permutations: int
+    seed: int
+    probe: str
+
+
+@dataclass(frozen=True, slots=True)
+class Studentised:
+    """The observed cells and what studentises a drawn one, slices x cohorts x statistics.
+
+    ``inverse`` is one over the null's standard deviation, 0 where there is none.
+    """
+
+    z: Floats
+    expected: Floats
+    inverse: Floats
+
+
+def permute(
+    labels: sparse.csr_array, shifts: Floats, codes: Integers, null: Studentised, families: Sequence[str], draws: Draws
+) -> tuple[dict[str, Floats], Floats]:
+    """The largest |z| of each permutation by family, and how often each cell's own largest |z| was reached.
+
+    Args:
+        labels: items x slices, degrees in [0, 1].
+        shifts: items x (statistics x cohorts), whole numbers.
+        codes: each item's stratum.
+        null: the observed cells.
+        families: each slice's.
+        draws: how many permutations, and their key.
+
+    Labels and shifts are put in an order of their own within strata first: which item had which label is what is
+    being permuted anyway, and so the order and names of items change nothing, to the byte. Shifts are turned to point
+    the same way whichever side is base, so that base and head can change places.
+    """
+    slices, cohorts, statistics = null.z.shape
+    masks = {name: np.array([family == name for family in families]) for name in sorted(set(families))}
+    maxima = {name: np.zeros(draws.permutations) for name in masks}
+    largest = np.abs(null.z).max(axis=2, initial=0.0) * (1.0 - _TIE)
+    count = np.zeros(largest.shape)
+    if not shifts.any() or not families:
+        return maxima, count + draws.permutations
+    sign = _orientation(shifts)
+    sums = _Sums(labels, shifts * sign, codes)
+    expected = (null.expected * sign).transpose(0, 2, 1)[:, None]
+    inverse = null.inverse.transpose(0, 2, 1)[:, None]
+    done = 0
+    for places in landings(sums.codes, sums.labelled, draws, sums.width):
+        drawn = sums.under(places).reshape(slices, -1, statistics, cohorts)
+        drawn -= expected
+        drawn *= inverse
+        size = np.abs(drawn, out=drawn).max(axis=2)
+        count += (size >= largest[:, None]).sum(axis=1)
+        for name, mask in masks.items():
+            maxima[name][done : done + size.shape[1]] = size[mask].max(axis=(0, 2), initial=0.0)
+        done += size.shape[1]
+    return maxima, count
+
+
+def coarse(shifts: Floats) -> Floats:
+    """Whole numbers, items x columns, rounded so that any sum of a column's is exact in float32.
+
+    Each column is rounded to the power of two that leaves its absolute sum below 2**24: nothing changes where the sum
+    is that small already, and else about 24 bits are left of what moved in all.
+    """
+    total = np.abs(shifts).sum(axis=0)
+    step = np.exp2(np.ceil(np.log2(np.maximum(total / max(_EXACT - len(shifts), 1.0), 1.0))))
+    return np.asarray(np.rint(shifts / step) * step)
+
+
+def landings(codes: Integers, labelled: Integers, draws: Draws, width: int) -> Iterator[Places]:
+    """Blocks of labelled items x permutations: the place each item lands on, within its stratum.
+
+    ``codes`` are the strata of all places, in order; ``labelled`` says how many of each stratum's items to draw for;
+    ``width`` how many numbers the caller holds for one permutation: it bounds the block and not what is drawn.
+    """
+    bounds = np.flatnonzero(np.diff(codes, prepend=-1, append=-1))
+    together = max(1, min(SHARD, _DRAWN // max(1, int(labelled.sum()))))
+    rows = max(1, min(together, _HELD // max(1, width)))
+    for shard, start in enumerate(range(0, draws.permutations, SHARD)):
+        generator = keyed(draws.seed, draws.probe, "permutation", shard)
+        size = min(SHARD, draws.permutations - start)
+        for first in range(0, size, together):
+            count = min(together, size - first)
+            parts = [
+                np.int32(low) + _landing(generator, int(high - low), int(wanted), count)
+                for (low, high), wanted in zip(pairwise(bounds), labelled, strict=True)
+            ]
+            places = np.concatenate(parts)
+            for low in range(0, count, rows):
+                yield places[:, low : low + rows]
+
+
+def _landing(generator: np.random.Generator, size: int, wanted: int, rows: int) -> Places:
+    """Where the first ``wanted`` of ``size`` items land in each of ``rows`` permutations: wanted x rows."""
+    together = min(rows, _SIDE_BY_SIDE // size)
+    if together < _FEWEST_SIDE_BY_SIDE:
+        drawn = [generator.choice(size, wanted, replace=False) for _ in range(rows)]
+        return np.array(drawn, dtype=np.int32).reshape(rows, wanted).T
+    parts = [_shuffled(generator, size, wanted, min(together, rows - low)) for low in range(0, rows, together)]
+    return np.concatenate(parts, axis=1)
+
+
+def _shuffled(generator: np.random.Generator, size: int, wanted: int, rows: int) -> Places:
+    """Fisher and Yates's shuffle of ``rows`` sets of places side by side, ended after ``wanted`` steps."""
+    places = np.repeat(np.arange(size, dtype=np.int32), rows)
+    # 32 bits are even to two in a million for at most 8,192 places, which is all that is shuffled side by side.
+    drawn = generator.integers(0, 1 << 32, size=(wanted, rows), dtype=np.uint32)
+    chosen = (drawn * (np.arange(size, size - wanted, -1) / (1 << 32))[:, None]).astype(np.int64)
+    chosen *= rows
+    chosen += np.arange(wanted * rows).reshape(wanted, rows)
+    for step, cells in enumerate(chosen):
+        here = places[step * rows : (step + 1) * rows]
+        taken = places.take(cells)
+        places[cells] = here
+        here[:] = taken
+    return places[: wanted * rows].reshape(wanted, rows)
+
+
+class _Sums:
+    """Sums of shifts over the labels of every slice, for any permutation.
+
+    Slices whose degrees are all 1 are summed by a dense product in float32, where ``coarse`` shifts add up exactly;
+    fractions are summed in float64, one after the other.
+    """
+
+    def __init__(self, labels: sparse.csr_array, shifts: Floats, codes: Integers) -> None:
+        signature = labels @ keyed(0, "label order").random(labels.shape[1])
+        has = signature > 0
+        self.codes = np.sort(codes)
+        self.labelled = np.bincount(codes, weights=has).astype(np.int64)
+        by_shift = np.ascontiguousarray(shifts[np.lexsort((*shifts.T, codes))])
+        self._shifts, self._narrow = by_shift, by_shift.astype(np.float32)
+        # Labelled items stand first within their stratum: they are the ones that are given places.
+        order = np.lexsort((signature, ~has, codes))
+        by_slice = labels[order[has[order]]].tocsc()
+        self._slices = by_slice.shape[1]
+        fractions = by_slice.copy()
+        fractions.data = np.where(fractions.data == 1.0, 0.0, fractions.data)
+        self._soft = np.flatnonzero(fractions.sum(axis=0))
+        self._hard = np.setdiff1d(np.arange(self._slices), self._soft)
+        self._degrees = by_slice[:, self._soft].T.tocsr()
+        self._member = np.ascontiguousarray(by_slice[:, self._hard].T.toarray(), dtype=np.float32)
+        self.width = int(self.labelled.sum()) * shifts.shape[1]
+
+    def under(self, places: Places) -> Floats:
+        """Slices x permutations x (statistics x cohorts), for places of labelled items x permutations."""
+        rows, columns = places.shape[1], self._shifts.shape[1]
+        sums = np.empty((self._slices, rows, columns))
+        if len(self._hard):
+            sums[self._hard] = self._dense(places)
+        if len(self._soft):
+            for row in range(rows):
+                sums[self._soft, row] = self._degrees @ self._shifts[places[:, row]]
+        return sums
+
+    def _dense(self, places: Places) -> np.ndarray[Any, np.dtype[np.float32]]:
+        rows, columns = places.shape[1], self._narrow.shape[1]
+        if columns <= _FEW_COLUMNS:  # taking single numbers is faster than taking short rows
+            taken = [self._member @ np.ascontiguousarray(column).take(places) for column in self._narrow.T]
+            return np.stack(taken, axis=2)
+        moved = self._narrow.take(places, axis=0).reshape(-1, rows * columns)
+        return (self._member @ moved).reshape(-1, rows, columns)
+
+
+def _orientation(shifts: Floats) -> float:
+    """1 or -1, the other way round for ``-shifts``, whatever the order of items; 1 where both are the same."""
+    for column in shifts.T:
+        difference = np.sort(column) - np.sort(-column)
+        unequal = np.flatnonzero(difference)
+        if len(unequal):
+            return float(np.sign(difference[unequal[0]]))
+    return 1.0

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+
+from behavior._permutation import SHARD, Draws, Studentised, coarse, landings, permute
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def _places(codes: Array, labelled: list[int], draws: Draws, width: int = 1) -> Array:
+    return np.concatenate(list(landings(codes, np.array(labelled), draws, width)), axis=1)
+
+
+@pytest.mark.parametrize("size", [4, 9000])  # side by side, and one at a time
+def test_places_stay_within_strata_are_even_and_nobody_shares_one(size: int) -> None:
+    codes = np.repeat([0, 1, 2], [3, 1, size])
+    places = _places(codes, [2, 1, 4], Draws(3000, 1, "test"))
+    assert places.shape == (7, 3000)
+    assert (codes[places] == np.array([0, 0, 1, 2, 2, 2, 2])[:, None]).all()
+    assert all(len(set(column)) == 7 for column in places.T.tolist())
+    for item in range(2):
+        assert np.bincount(places[item], minlength=3) == pytest.approx(1000, abs=120)
+    for item in range(3, 7):
+        quarter = (places[item] - 4) * 4 // size
+        assert np.bincount(quarter, minlength=4) == pytest.approx(750, abs=120)
+
+
+def test_every_order_of_a_stratum_comes_up_alike() -> None:
+    places = _places(np.zeros(4, dtype=np.int64), [4], Draws(24_000, 2, "test"))
+    orders, counts = np.unique(places.T, axis=0, return_counts=True)
+    assert len(orders) == 24
+    assert ((counts - 1000.0) ** 2 / 1000.0).sum() < 60  # chi-squared with 23 degrees: 1 in 40,000 beyond
+
+
+def test_places_are_keyed_by_seed_probe_and_shard_and_not_by_blocks() -> None:
+    codes = np.zeros(50, dtype=np.int64)
+
+    def draw(count: int, seed: int = 1, probe: str = "exposure", width: int = 1) -> Array:
+        return _places(codes, [50], Draws(count, seed, probe), width)
+
+    assert (draw(150) == draw(150)).all()
+    assert (draw(150) == draw(150, width=1 << 21)).all()
+    assert (draw(3 * SHARD)[:, : 2 * SHARD] == draw(2 * SHARD)).all()
+    assert not (draw(2 * SHARD)[:, :SHARD] == draw(2 * SHARD)[:, SHARD:]).all()
+    assert not (draw(100) == draw(100, seed=2)).all()
+    assert not (draw(100) == draw(100, probe="anchor")).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 1000),
+    soft=st.booleans(),
+    cohorts=st.integers(1, 4),
+    slices=st.integers(1, 4),
+    moved=st.sampled_from([0.1, 1.0]),
+)
+def test_drawn_sums_are_those_of_labels_put_where_they_land(
+    seed: int, *, soft: bool, cohorts: int, slices: int, moved: float
+) -> None:
+    """The largest of each permutation, against labels moved one permutation at a time."""
+    generator = np.random.default_rng(seed)
+    items = 60
+    degrees = generator.random((items, slices)) if soft else np.ones((items, slices))
+    degrees[generator.random((items, slices)) < 0.7] = 0.0
+    shifts = coarse(np.rint(generator.standard_t(2, (items, 2 * cohorts)) * 1e9))
+    shifts[generator.random(items) > moved] = 0.0
+    codes = generator.integers(0, 3, items)
+    shape = (slices, cohorts, 2)
+    null = Studentised(np.full(shape, 1.0), np.zeros(shape), np.full(shape, 1e-9))
+    draws = Draws(40, seed, "test")
+    maxima, _ = permute(sparse.csr_array(degrees), shifts, codes, null, ["primary"] * slices, draws)
+
+    signature = sparse.csr_array(degrees) @ _label_order(slices)
+    order = np.lexsort((signature, ~(degrees > 0).any(axis=1), codes))
+    labels = degrees[order][(degrees[order] > 0).any(axis=1)]
+    labelled = np.bincount(codes, weights=(degrees > 0).any(axis=1), minlength=3).astype(int)
+    turned = _turned(shifts)
+    turned = turned[np.lexsort((*turned.T, codes))]
+    places = _places(np.sort(codes), list(labelled[np.unique(codes)]), draws)
+    expected = [np.abs(labels.T @ turned[column]).max() * 1e-9 if shifts.any() else 0.0 for column in places.T]
+    assert maxima["primary"] == pytest.approx(expected, rel=1e-12)
+
+
+def _label_order(slices: int) -> Array:
+    from behavior._random import keyed  # noqa: PLC0415 - the order the kernel puts labels in
+
+    return keyed(0, "label order").random(slices)
+
+
+def _turned(shifts: Array) -> Array:
+    from behavior._permutation import _orientation  # noqa: PLC0415 - the way the kernel turns shifts
+
+    return shifts * _orientation(shifts)
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 1000), scale=st.sampled_from([1.0, 1e3, 1e9, 1e13]), items=st.integers(1, 2000))
+def test_coarse_shifts_add_up_exactly_in_float32_in_any_order(seed: int, scale: float, items: int) -> None:
+    generator = np.random.default_rng(seed)
+    shifts = np.rint(generator.standard_t(2, (items, 3)) * scale)
+    rounded = coarse(shifts)
+    assert (rounded.astype(np.float32) == rounded).all()
+    forward = np.cumsum(rounded.astype(np.float32), axis=0, dtype=np.float32)[-1]
+    order = generator.permutation(items)
+    turned = np.cumsum(rounded[order].astype(np.float32), axis=0, dtype=np.float32)[-1]
+    assert (forward == rounded.sum(axis=0)).all()
+    assert (turned == forward).all()
+    assert (np.abs(rounded - shifts).max(axis=0) <= np.abs(shifts).sum(axis=0) / (1 << 22)).all()
+    assert (coarse(-shifts) == -rounded).all()
+
+
+def test_coarse_shifts_are_the_shifts_themselves_where_they_are_small() -> None:
+    shifts = np.array([[3.0, -4000.0], [0.0, 12.0]])
+    assert (coarse(shifts) == shifts).all()
+
+
+def test_p_of_a_small_stratum_counts_ties_as_full_enumeration_does() -> None:
+    """Two labelled of four items, large shifts: 1 of the 6 ways is the one observed, and its mirror is as far out."""
+    shifts = coarse(np.array([[900_000_007.0], [500_000_001.0], [-400_000_003.0], [-1_000_000_005.0]]))
+    labels = np.array([[1.0], [1.0], [0.0], [0.0]])
+    ways = [shifts[list(two)].sum() for two in itertools.combinations(range(4), 2)]
+    mean, spread = np.mean(ways), np.std(ways)
+    z = np.array([[[(shifts[:2].sum() - mean) / spread]]])
+    null = Studentised(z, np.full((1, 1, 1), mean), np.full((1, 1, 1), 1 / spread))
+    draws = Draws(20_000, 3, "test")
+    _, count = permute(sparse.csr_array(labels), shifts, np.zeros(4, dtype=np.int64), null, ["primary"], draws)
+    exact = np.mean([abs(way - mean) >= abs(z[0, 0, 0]) * spread * (1 - 1e-9) for way in ways])
+    assert count[0, 0] / 20_000 == pytest.approx(exact, abs=0.015)
