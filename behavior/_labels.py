@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from scipy import sparse
 
+from behavior._expressions import label_expression
 from evidence import PanelError, Severity
 
 if TYPE_CHECKING:
@@ -131,18 +132,11 @@ def build_match(
 
 def _where(expression: str, name: str, items: pl.DataFrame, file: str) -> pl.Series:
     place = f"panel.toml: slice {name!r}: where = {expression!r}"
+    parsed, _ = label_expression(expression, items.columns, file, place)
     try:
-        parsed = pl.sql_expr(expression)
-        names = set(parsed.meta.root_names())
-        if unknown := sorted(names - set(items.columns)):
-            raise PanelError(f"{place}: no column {unknown[0]!r} in {file}; it has {', '.join(items.columns)}")
-        if not names:
-            raise PanelError(f"{place}: names no column of {file}")
         result = items.select(parsed.alias("label"))["label"]
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise PanelError(f"{place}: {str(error).splitlines()[0]}") from error
-    if len(result) != items.height:
-        raise PanelError(f"{place}: gives {len(result)} value(s) for {items.height} items; aggregates are no labels")
     bare = expression.strip().strip('"') in items.columns
     degrees = _degrees(result, f"{file}: column {expression.strip()!r}" if bare else place, items, nulls_refused=bare)
     if not (degrees > 0).any():
