@@ -7,14 +7,19 @@ from behavior.auditing import audit
 from behavior.audits import Audit, ProbeResult
 from behavior.cells import Cell
 from behavior.comparison import compare
+from behavior.importing import LAYOUTS, Beside, import_panel
 from behavior.manifest import MANIFEST_NAME, Manifest, locate_artifacts, read_manifest
 from behavior.panels import Panel, read_panel
+from behavior.scaffold import IdColumns, new_panel
 from behavior.slates import Slates, make_slates
 
 __all__ = [
+    "LAYOUTS",
     "MANIFEST_NAME",
     "Audit",
+    "Beside",
     "Cell",
+    "IdColumns",
     "Manifest",
     "Panel",
     "ProbeResult",
@@ -23,8 +28,10 @@ __all__ = [
     "Slates",
     "audit",
     "compare",
+    "import_panel",
     "locate_artifacts",
     "make_slates",
+    "new_panel",
     "read_manifest",
     "read_panel",
     "read_slates",

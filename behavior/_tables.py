@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 EXTENSIONS = (".parquet", ".csv", ".tsv")
 
+_LARGEST = (1 << 63) - 1
+
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
 
@@ -54,6 +56,19 @@ def read_table(path: Path, ids: Sequence[str]) -> pl.DataFrame:
             raise PanelError(f"{path.name}: no column {column!r}; it has {', '.join(frame.columns) or 'none'}")
         frame = _as_text(frame, column, path)
     return frame
+
+
+def read_any_table(path: Path) -> pl.DataFrame:
+    """Read a table somebody else made, before its identifiers are known.
+
+    Raises:
+        PanelError: no such file, a format that is none of ours, unreadable.
+    """
+    if not path.is_file():
+        raise PanelError(f"{path}: no such file")
+    if path.suffix not in EXTENSIONS:
+        raise PanelError(f"{path.name}: tables are {', '.join(EXTENSIONS)} files")
+    return read_table(path, [])
 
 
 def require_unique(frame: pl.DataFrame, column: str, file: str) -> None:
@@ -111,6 +126,10 @@ def _column_bytes(column: pl.Series) -> tuple[str, bytes]:
     if kind == pl.Boolean:
         return "bool", mask + column.fill_null(value=False).to_numpy().astype("u1").tobytes()
     if kind.is_integer():
+        if kind == pl.UInt64 and (column > _LARGEST).any():
+            raise PanelError(
+                f"column {column.name!r}: {column.max()} is over the limit of {_LARGEST} for whole numbers"
+            )
         return "int", mask + column.fill_null(0).cast(pl.Int64).to_numpy().astype("<i8").tobytes()
     if kind.is_float():
         return "float", mask + column.fill_null(0.0).cast(pl.Float64).to_numpy().astype("<f8").tobytes()

@@ -3,15 +3,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 - typer reads the annotations
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from behavior import read_panel
-from service.cli.output import as_text, show
+from behavior import LAYOUTS, Beside, IdColumns, import_panel, new_panel, read_panel
+from evidence import InputError
+from service.cli.output import as_text, say, show
+
+if TYPE_CHECKING:
+    from behavior import Panel
 
 app = typer.Typer(help="Look after panels.", no_args_is_help=True, rich_markup_mode=None)
+
+_Out = Annotated[Path, typer.Option("--out", help="The new panel's folder; it must not be there yet.")]
+_Name = Annotated[str | None, typer.Option(help="The panel's name; default the folder's.")]
+_K = Annotated[int, typer.Option("--k", min=1, max=1000, help="How many items people see.")]
+_UserId = Annotated[str | None, typer.Option(help="The column with the users' identifiers; default a guess.")]
+_ItemId = Annotated[str | None, typer.Option(help="The column with the items' identifiers; default a guess.")]
+_Format = Annotated[str, typer.Option(help="text or json.")]
 
 
 @app.callback()
@@ -22,7 +33,7 @@ def _panel() -> None:
 @app.command()
 def check(
     panel: Annotated[Path, typer.Argument(help="The panel's folder.")],
-    format: Annotated[str, typer.Option(help="text or json.")] = "text",  # noqa: A002 - the option's name
+    format: _Format = "text",  # noqa: A002 - the option's name
 ) -> None:
     """Read a panel with full validation; exit 2 and one line that names file, column and value if it is not valid."""
     found = read_panel(panel).summary()
@@ -30,3 +41,56 @@ def check(
         show(as_text({"schema": "countersign/panel-check/v1", "panel": found}))
     else:
         show("\n".join(f"{name:<8} {value}" for name, value in found.items()))
+
+
+@app.command()
+def new(
+    items: Annotated[Path, typer.Argument(help="A table of items: .parquet, .csv or .tsv.")],
+    users: Annotated[Path, typer.Argument(help="A table of users.")],
+    out: _Out,
+    *,
+    histories: Annotated[Path | None, typer.Option(help="A table of who saw or liked what.")] = None,
+    item_id: _ItemId = None,
+    user_id: _UserId = None,
+    name: _Name = None,
+    k: _K = 20,
+) -> None:
+    """Make a panel from any item and user table: ids guessed, slices and cohorts proposed in a commented panel.toml."""
+    ids = IdColumns(user=user_id, item=item_id)
+    _made(new_panel(items, users, out, histories_file=histories, ids=ids, name=name, k=k), out)
+
+
+@app.command("import")
+def import_command(  # noqa: PLR0913 - one a command-line option
+    source: Annotated[Path, typer.Argument(help="The data set's folder, or a table of interactions.")],
+    out: _Out,
+    *,
+    layout: Annotated[str | None, typer.Option(help=f"{', '.join(LAYOUTS)}; default by the files there are.")] = None,
+    items: Annotated[Path | None, typer.Option(help="With a table of interactions: a table of its items.")] = None,
+    users: Annotated[Path | None, typer.Option(help="With a table of interactions: a table of its users.")] = None,
+    item_id: _ItemId = None,
+    user_id: _UserId = None,
+    at_least: Annotated[float | None, typer.Option(help="Keep only ratings from here on as history.")] = None,
+    name: _Name = None,
+    k: _K = 20,
+) -> None:
+    """Make a panel from MovieLens, MIND, or a table of interactions."""
+    chosen = next((known for known in LAYOUTS if known == layout), None)
+    if layout is not None and chosen is None:
+        raise InputError(f"--layout {layout[:40]!r} is none of {', '.join(LAYOUTS)}")
+    made = import_panel(
+        source,
+        out,
+        layout=chosen,
+        beside=Beside(items=items, users=users),
+        ids=IdColumns(user=user_id, item=item_id),
+        at_least=at_least,
+        name=name,
+        k=k,
+    )
+    _made(made, out)
+
+
+def _made(panel: Panel, out: Path) -> None:
+    say(f"{out}: read {out / 'panel.toml'}, change what is not meant, then: countersign panel check {out}")
+    show("\n".join(f"{name:<8} {value}" for name, value in panel.summary().items()))
