@@ -128,7 +128,7 @@ def _column_bytes(column: pl.Series) -> tuple[str, bytes]:
     if kind.is_integer():
         if kind == pl.UInt64 and (column > _LARGEST).any():
             raise PanelError(
-                f"column {column.name!r}: {column.max()} is over the limit of {_LARGEST} for whole numbers"
+                f"column {column.name!r}: {column.max()!r} is over the limit of {_LARGEST} for whole numbers"
             )
         return "int", mask + column.fill_null(0).cast(pl.Int64).to_numpy().astype("<i8").tobytes()
     if kind.is_float():
