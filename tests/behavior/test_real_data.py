@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @pytest.mark.real_data
 def test_nemig_a_lift_is_amplified_and_a_retrain_is_not_failed(root: Path, real_data: Path) -> None:
     run = subprocess.run(
-        [sys.executable, "benchmarks/nemig.py", "--data", str(real_data / "nemig-de")],
+        [sys.executable, "benchmarks/nemig.py", "--data", str(real_data / "nemig-de"), "--seconds", "inf"],
         cwd=root,
         env={**os.environ, "PYTHONPATH": str(root), "OPENBLAS_NUM_THREADS": "1"},
         capture_output=True,
