@@ -7,10 +7,8 @@ import json
 import os
 import subprocess
 import sys
-import tarfile
 from dataclasses import dataclass, field
 from functools import cache
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,8 +51,8 @@ class Platform:
             archive = subprocess.run(
                 ["git", "-C", str(self.place / "repository"), "archive", ref], check=True, capture_output=True
             ).stdout
-            with tarfile.open(fileobj=BytesIO(archive)) as files:
-                files.extractall(place, filter="data")
+            place.mkdir(parents=True)
+            subprocess.run(["tar", "-x", "-C", place], check=True, input=archive)
         return place
 
     def slates(self, ref: str, k: int = 100, batch: int = 10_000) -> Any:

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -22,9 +23,6 @@ from service.life import FINAL, MOVES, State, diagram, move
 from service.settings import Settings, read_platforms
 from service.slates import SlateFolder
 from service.store import EvidenceDamagedError, EvidenceStore
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -166,7 +164,7 @@ def test_a_repository_is_found_by_its_name_or_under_the_prefix(tmp_path: Path) -
 
 def test_the_real_data_for_tests_is_not_taken_for_the_data_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COUNTERSIGN_DATA", "/elsewhere")
-    assert str(Settings().data) == "data"
+    assert Settings().data == Path.cwd() / "data"
 
 
 @given(st.text())
