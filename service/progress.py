@@ -11,9 +11,11 @@ from sqlalchemy import select
 from evidence import NotFoundError
 from service.arrivals import now
 from service.database import Change, EventRow, RevisionRow
-from service.life import State, move
+from service.life import FINAL, State, move
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from sqlalchemy.orm import Session
 
     from service.database import Database
@@ -54,7 +56,22 @@ def job(database: Database, revision_id: int) -> Job:
         ).first()
     if found is None:
         raise NotFoundError(f"no revision with id {revision_id}")
-    revision, change = found
+    return _job(*found)
+
+
+def concluded(database: Database, platforms: Collection[str]) -> list[tuple[Job, str | None]]:
+    """The revisions of these platforms whose review has ended and counts, and the status that their host last took."""
+    states = FINAL - {State.SUPERSEDED}
+    with database.read() as session:
+        found = session.execute(
+            select(RevisionRow, Change)
+            .join(Change, Change.id == RevisionRow.change_id)
+            .where(RevisionRow.state.in_(states), Change.platform.in_(platforms))
+        ).all()
+    return [(_job(revision, change), revision.status_posted) for revision, change in found]
+
+
+def _job(revision: RevisionRow, change: Change) -> Job:
     return Job(
         revision_id=revision.id,
         change_id=change.id,

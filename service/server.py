@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import socket
@@ -30,9 +31,27 @@ _GRACE_SECONDS = 10
 log = structlog.get_logger("countersign")
 
 
+class StandardError(io.TextIOBase):
+    """Whatever standard error is now, not at set-up. A line that it does not take is lost, never raised.
+
+    Its reader may be gone, or its disk full: neither may end a review or turn an answer into another one.
+    """
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what can be flushed."""
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
+
+
 def configure_logging() -> None:
     """One line an event on standard error, nothing on standard output."""
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=logging.WARNING, stream=StandardError(), format="%(levelname)s %(name)s: %(message)s")
     structlog.configure(
         processors=[
             structlog.stdlib.PositionalArgumentsFormatter(),
@@ -41,7 +60,7 @@ def configure_logging() -> None:
             structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, pad_level=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),  # whatever standard error is now, not at set-up
+        logger_factory=lambda *_: structlog.WriteLogger(StandardError()),
         cache_logger_on_first_use=False,
     )
 
@@ -78,8 +97,9 @@ def run(settings: Settings, *, when_ready: Callable[[str], None]) -> NoReturn:
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listening])
     # Steps in progress run in threads that Python would wait for; they are taken up again at the next start.
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+    StandardError().flush()
     os._exit(0)
 
 

@@ -91,15 +91,32 @@ def post(context: Context, revision_id: int) -> Outcome:
     with _posting:
         job = progress.job(context.database, revision_id)
         status = status_of(job)
-        if progress.status_posted(context.database, revision_id) == f"{status.state}: {status.description}":
+        if progress.status_posted(context.database, revision_id) == _text(status):
             return Outcome.UNCHANGED
         try:
             outcome = _send(context, job, status)
         except CountersignError:
             return Outcome.NOT_CONFIGURED
         if outcome is Outcome.POSTED:
-            progress.set_status_posted(context.database, revision_id, f"{status.state}: {status.description}")
+            progress.set_status_posted(context.database, revision_id, _text(status))
         return outcome
+
+
+def outstanding(context: Context) -> set[int]:
+    """The revisions whose code host has not taken the status that they have now, superseded ones aside.
+
+    A process that was killed, or a code host that was gone for too long, leaves them behind.
+    """
+    reporting = {platform.name for platform in context.platforms if platform.api_base is not None}
+    return {
+        job.revision_id
+        for job, posted in progress.concluded(context.database, reporting)
+        if posted != _text(status_of(job))
+    }
+
+
+def _text(status: Status) -> str:
+    return f"{status.state}: {status.description}"
 
 
 def _send(context: Context, job: Job, status: Status) -> Outcome:
@@ -117,8 +134,11 @@ def _send(context: Context, job: Job, status: Status) -> Outcome:
         "target_url": f"{context.settings.url}/changes/{job.change_id}/revisions/{job.n}",
     }
     try:
-        with httpx2.Client(timeout=_TIMEOUT, follow_redirects=False, trust_env=False) as client:
-            code = client.post(url, json=body, headers=headers).status_code
+        with (
+            httpx2.Client(timeout=_TIMEOUT, follow_redirects=False, trust_env=False) as client,
+            client.stream("POST", url, json=body, headers=headers) as answer,
+        ):
+            code = answer.status_code  # what else it says is not read: it need not end
     except httpx2.HTTPError as error:
         log.warning("status not posted", revision=job.revision_id, reason=type(error).__name__)
         return Outcome.RETRY

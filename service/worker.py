@@ -10,10 +10,11 @@ import structlog
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 from sqlalchemy import select
 
-from service import progress, steps, workflows
+from evidence import ConflictError
+from service import progress, statuses, steps, workflows
 from service.arrivals import now
 from service.database import RevisionRow
-from service.life import State
+from service.life import MOVES, State
 from service.views import ReviewError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _GIVEN_UP = ReviewError(
 )
 
 log = structlog.get_logger("countersign")
+_working = threading.Lock()
 
 
 class Worker:
@@ -43,10 +45,25 @@ class Worker:
         self._context = context
         self._wake = threading.Event()
         self._stop = threading.Event()
+        self._untold: set[int] = set()
         self._thread = threading.Thread(target=self._dispatch_forever, name="dispatch", daemon=True)
 
     def start(self) -> None:
-        """Launch DBOS, which takes up what a killed process left, and begin to hand over arrivals."""
+        """Launch DBOS, which takes up what a killed process left, and begin to hand over arrivals.
+
+        Raises:
+            ConflictError: another worker of this process has not stopped; it would lose its workflows without a word.
+        """
+        if not _working.acquire(blocking=False):
+            raise ConflictError("a worker runs in this process already: stop it first")
+        try:
+            self._launch()
+        except BaseException:
+            _working.release()
+            raise
+        self._thread.start()
+
+    def _launch(self) -> None:
         steps.empty_work(self._context)
         workflows.bind(self._context)
         config: DBOSConfig = {
@@ -65,15 +82,19 @@ class Worker:
         DBOS.register_queue(workflows.REVIEWS, worker_concurrency=_REVIEWS_AT_ONCE, polling_interval_sec=_POLL_SECONDS)
         DBOS.register_queue(workflows.STATUSES, worker_concurrency=_POSTS_AT_ONCE, polling_interval_sec=_POLL_SECONDS)
         self._give_up()
-        self._thread.start()
+        self._untold |= statuses.outstanding(self._context)
 
     def wake(self) -> None:
         """Something has arrived."""
         self._wake.set()
 
     def tell(self, revision_id: int) -> None:
-        """Post the status that a revision has after a sign-off."""
-        workflows.tell(revision_id, f"signed-{now().timestamp()}")
+        """Have the status posted that a revision has now. Raises nothing: what signs off does not wait for a code host.
+
+        One that a killed process did not get to is found again at the next start.
+        """
+        self._untold.add(revision_id)
+        self._wake.set()
 
     def stop(self, *, patience: int = 0) -> None:
         """Stop taking up work; wait ``patience`` seconds for what is running."""
@@ -81,6 +102,7 @@ class Worker:
         self._wake.set()
         self._thread.join(timeout=10)
         DBOS.destroy(workflow_completion_timeout_sec=patience)
+        _working.release()
 
     def dispatch(self) -> int:
         """Hand over the arrivals that were not yet; returns how many."""
@@ -97,18 +119,28 @@ class Worker:
                 session.get_one(RevisionRow, revision_id).dispatched_at = now()
         return len(waiting)
 
+    def _tell(self) -> None:
+        while self._untold:
+            revision_id = self._untold.pop()  # before the status is read, so that a later move is told too
+            try:
+                workflows.tell(revision_id, f"moved-{now().timestamp()}")
+            except BaseException:
+                self._untold.add(revision_id)
+                raise
+
     def _dispatch_forever(self) -> None:
         while not self._stop.is_set():
             self._wake.clear()
             try:
                 self.dispatch()
+                self._tell()
             except Exception as error:  # noqa: BLE001 - tried again a second later, whatever it was
-                log.warning("arrivals not handed over yet", reason=f"{type(error).__name__}: {error}")
+                log.warning("arrivals and statuses not handed over yet", reason=f"{type(error).__name__}: {error}")
             self._wake.wait(timeout=_DISPATCH_SECONDS)
 
     def _give_up(self) -> None:
         """Fail the revisions whose workflow was recovered too often: something about them ends the process."""
         for status in DBOS.list_workflows(status="MAX_RECOVERY_ATTEMPTS_EXCEEDED", name="arrival", load_output=False):
             revision_id = int((status.input or {"args": [0]})["args"][0])
-            if progress.job(self._context.database, revision_id).state not in {State.FAILED, State.SUPERSEDED}:
+            if State.FAILED in MOVES[progress.job(self._context.database, revision_id).state]:
                 progress.fail(self._context.database, revision_id, _GIVEN_UP)

@@ -57,7 +57,7 @@ def arrival(revision_id: int) -> str:
     verdict = _review(revision_id)
     if verdict != State.SUPERSEDED.value:
         _announce(revision_id, verdict)
-        tell(revision_id, "reviewed")
+    tell(revision_id, "reviewed")
     return verdict
 
 

@@ -175,9 +175,13 @@ def wait_for(done: Callable[[], bool], what: str) -> None:
         time.sleep(0.05)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The real application under uvicorn on a free port of the loopback, with its three changes reviewed."""
+    """The real application under uvicorn on a free port of the loopback, with its three changes reviewed.
+
+    It ends with the module: another module of the same process may start a service of its own, and workflows are one
+    a process.
+    """
     enable_socket()  # for this process's own server; the browser is held to it by `browser_context`
     place = tmp_path_factory.mktemp("service")
     heads = make_repository(place / "repository")

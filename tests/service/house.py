@@ -166,6 +166,13 @@ class House:
         return client.post("/webhooks/github", content=body, headers=self.headers(body, event))
 
 
+def make_key(folder: Path, name: str = "reviewer") -> Path:
+    """A new SSH key pair without a passphrase; the path of the private half."""
+    key = folder / name
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", key], check=True)
+    return key
+
+
 def until(
     client: TestClient, done: Callable[[RevisionView], bool], change: int = 1, n: int = 1, seconds: float = 60
 ) -> RevisionView:

@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from house import finished, serve
+from house import finished, make_key, serve
 from sqlalchemy import update
 
 from evidence import (
@@ -41,15 +40,9 @@ pytestmark = pytest.mark.sandbox
 WHO = Person("reviewer", "Reviewer", "independent", "reviewer")
 
 
-def make_key(folder: Path, name: str) -> Path:
-    key = folder / name
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", key], check=True)
-    return key
-
-
 @pytest.fixture
 def key(house: Any, client: TestClient) -> Path:
-    key = make_key(house.place, "reviewer")
+    key = make_key(house.place)
     public = key.with_suffix(".pub").read_text(encoding="ascii")
     trust.enrol_key(client.app.state.context, WHO, public, emails=("r@office.example",))  # type: ignore[attr-defined]
     return key

@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fastapi.testclient import TestClient
-from house import House, finished, serve
+from house import ANSWER, House, finished, make_key, serve, until
 
+from service import trust
 from service.app import create_app
+from service.life import State
+from service.views import Person
+from signoff import sign_with_ssh_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +33,8 @@ class CodeHost(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.posted: list[tuple[str, dict[str, str], dict[str, Any]]] = []
         self.failures: list[int] = []
+        self.endless = False
+        self.ended = threading.Event()
 
     def last(self, count: int) -> list[dict[str, Any]]:
         deadline = time.monotonic() + 20
@@ -46,9 +52,12 @@ class Handler(BaseHTTPRequestHandler):
         if code == 201:
             self.server.posted.append((self.path, dict(self.headers), body))
         self.send_response(code)
-        self.send_header("Content-Length", "2")
+        self.send_header("Content-Length", "3" if self.server.endless else "2")
         self.end_headers()
         self.wfile.write(b"{}")
+        if self.server.endless:
+            self.wfile.flush()
+            self.server.ended.wait(60)
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -60,6 +69,7 @@ def code_host() -> Iterator[CodeHost]:
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield server
+    server.ended.set()
     server.shutdown()
     server.server_close()
 
@@ -120,3 +130,47 @@ def test_a_failed_review_is_an_error_with_its_public_line(
     assert body["state"] == "error"
     assert "countersign.toml" in body["description"]
     assert len(body["description"]) <= 140
+
+
+def test_a_revision_outdated_in_the_middle_is_not_left_pending(
+    reporting: tuple[House, TestClient], code_host: CodeHost
+) -> None:
+    house, client = reporting
+    slow = serve(body="import time; time.sleep(0.05); " + ANSWER)
+    first = house.branch("one", {"rank.py": slow})
+    house.deliver(client, house.pull(first))
+    until(client, lambda view: view.state is State.DIFFED)
+    house.deliver(client, house.pull(house.branch("two", {"README": "two\n"}), action="synchronize"))
+    finished(client, n=2)
+    code_host.last(4)
+    told = [body["description"] for path, _, body in code_host.posted if path.endswith(first)]
+    assert told[-1] == "Outdated: a newer revision is under review"
+
+
+def test_a_sign_off_counts_without_workflows_and_is_told_at_the_next_start(tmp_path: Path, code_host: CodeHost) -> None:
+    """As after a kill between the log and the status; and a code host or queue in trouble fails no sign-off."""
+    house = House(tmp_path, api_base=f"http://127.0.0.1:{code_host.server_port}").build()
+    with TestClient(create_app(house.settings), base_url="http://127.0.0.1:8000") as client:
+        house.deliver(client, house.pull(house.branch("quiet", {"README": "words\n"})))
+        finished(client)
+        code_host.last(2)
+    who = Person("reviewer", "Reviewer", "independent", "reviewer")
+    idle = create_app(house.settings)
+    key = make_key(tmp_path)
+    trust.enrol_key(idle.state.context, who, key.with_suffix(".pub").read_text(), emails=("r@office.example",))
+    prepared = idle.state.reviews.prepare_statement(1, 1, who, "APPROVED")
+    signature = sign_with_ssh_key(key, prepared.pae)
+    assert idle.state.reviews.sign_off(1, 1, who, nonce=prepared.nonce, ssh_signature=signature) == 0
+    idle.state.context.close()
+    with TestClient(create_app(house.settings)):
+        assert [body["description"] for body in code_host.last(3)][2:] == ["Signed off by a reviewer"]
+
+
+def test_an_answer_that_does_not_end_is_not_waited_for(
+    reporting: tuple[House, TestClient], code_host: CodeHost
+) -> None:
+    house, client = reporting
+    code_host.endless = True
+    house.deliver(client, house.pull(house.branch("quiet", {"README": "words\n"})))
+    finished(client)
+    assert [body["state"] for body in code_host.last(2)] == ["pending", "success"]

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One worker a process, a log line that nobody takes, a workflow that ended the process too often."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import structlog
+from fastapi.testclient import TestClient
+from house import finished
+from sqlalchemy import create_engine, text
+
+from evidence import ConflictError
+from service.app import create_app
+from service.life import State
+from service.server import configure_logging
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from service.settings import Settings
+
+
+@pytest.fixture
+def logging_configured() -> Iterator[None]:
+    configure_logging()
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.mark.usefixtures("logging_configured")
+def test_a_line_that_standard_error_does_not_take_is_lost_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = structlog.get_logger("countersign")
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stderr", closed)
+    log.warning("nobody hears this")
+    with contextlib.suppress(OSError), Path("/dev/full").open("w", encoding="utf-8") as full:  # closing it fails too
+        monkeypatch.setattr(sys, "stderr", full)
+        log.warning("nobody hears this either")
+        monkeypatch.undo()
+    heard = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", heard)
+    log.warning("this is heard")
+    assert "this is heard" in heard.getvalue()
+
+
+def test_a_second_worker_in_the_process_is_refused_and_the_first_goes_on(
+    house: Any, running: TestClient, tmp_path: Path
+) -> None:
+    settings: Settings = house.settings.model_copy(update={"data_dir": tmp_path / "other"})
+    other = create_app(settings)
+    with pytest.raises(ConflictError, match="already"):
+        other.state.worker.start()
+    other.state.context.close()
+    house.deliver(running, house.pull(house.git("rev-parse", "main")))
+    assert finished(running).state is State.FAILED
+
+
+@pytest.mark.sandbox
+def test_a_review_that_was_done_stays_done_though_its_workflow_was_given_up(house: Any) -> None:
+    """As when the process was killed over and over after the verdict, before the workflow's own end."""
+    with TestClient(create_app(house.settings)) as client:
+        house.deliver(client, house.pull(house.branch("quiet", {"README": "words\n"})))
+        assert finished(client).state is State.READY
+    engine = create_engine(f"sqlite:///{house.place}/data/dbos.sqlite")
+    with engine.begin() as connection:
+        given_up = "UPDATE workflow_status SET status = 'MAX_RECOVERY_ATTEMPTS_EXCEEDED' WHERE name = 'arrival'"
+        assert connection.execute(text(given_up)).rowcount == 1
+    engine.dispose()
+    with TestClient(create_app(house.settings)) as client:
+        assert finished(client).state is State.READY
