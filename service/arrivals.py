@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
-from evidence import InputError
+from evidence import ConflictError, InputError, NotFoundError
 from service.database import Change, Delivery, EventRow, RevisionRow
-from service.life import MOVES, State
+from service.life import FINAL, MOVES, State
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -25,6 +25,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _MAX_TITLE = 500
 _MAX_DESCRIPTION = 64 << 10
 _MAX_NAME = 200
+_API = "api"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,35 +93,49 @@ def commit_id(value: str, what: str) -> str:
 def receive(database: Database, arrival: Arrival, delivery: DeliveryId) -> Received:
     """Store an arrival with its delivery, durably and once.
 
-    A delivery id or body seen before is a repeat. A head that the change already has is not reviewed again. Otherwise
-    a new revision is made, which supersedes the change's older ones.
+    A delivery id or body seen before is a repeat, unless a submitter sends again what could not be reviewed. A head
+    that is under review, or was reviewed last, is not reviewed again. Otherwise a new revision is made and supersedes
+    the change's older ones: also for a head that could not be reviewed, and for one that a force-push brought back.
     """
     commit_id(arrival.head_commit, "head commit")
     with database.write() as session:
         known = _delivered(session, delivery)
-        if known is not None:
+        if known is not None and not (delivery.source == _API and _failed(session, known)):
             return _about(session, Outcome.REPEATED, known.revision_id)
         change = _change(session, arrival)
-        revision = session.scalar(
-            select(RevisionRow).where(
-                RevisionRow.change_id == change.id, RevisionRow.head_commit == arrival.head_commit
-            )
-        )
-        if revision is None:
-            revision = _new_revision(session, change, arrival)
-        session.add(
-            Delivery(
+        revision = _standing(session, change, arrival) or _new_revision(session, change, arrival)
+        if known is None:
+            known = Delivery(
                 platform=delivery.platform,
                 source=delivery.source,
                 event=delivery.event,
                 delivery_id=delivery.id[:_MAX_NAME],
                 body_sha256=delivery.body_sha256,
                 received_at=now(),
-                revision_id=revision.id,
             )
-        )
+            session.add(known)
+        known.revision_id = revision.id
         session.flush()
         return _about(session, Outcome.ACCEPTED, revision.id)
+
+
+def again(database: Database, change_id: int, n: int) -> int:
+    """Have the change's latest revision reviewed once more, as its next one; returns that one's number.
+
+    What did not change (panel, policy, version) is not run again; see ``service.workflows``.
+
+    Raises:
+        NotFoundError: no such revision.
+        ConflictError: it is not the latest, or its review has not ended.
+    """
+    with database.write() as session:
+        change, latest = session.get(Change, change_id), _latest(session, change_id)
+        if change is None or latest is None or not 1 <= n <= latest.n:
+            raise NotFoundError(f"change {change_id} has no revision {n}")
+        if latest.n != n or State(latest.state) not in FINAL - {State.SUPERSEDED}:
+            raise ConflictError(f"revision {n} is not the latest, or still under review: reload the page")
+        plain = latest.workflow_id.partition(latest.head_commit)[0] + latest.head_commit
+        return _append(session, change, plain, latest.head_commit, latest.base_hint, latest.sent_at).n
 
 
 def _delivered(session: Session, delivery: DeliveryId) -> Delivery | None:
@@ -166,22 +181,56 @@ def _one_line(text: str) -> str:
     return "".join(character if character.isprintable() else "\ufffd" for character in " ".join(text.split()))
 
 
+def _failed(session: Session, delivery: Delivery) -> bool:
+    """Whether what a delivery told of is still its change's latest revision, and could not be reviewed."""
+    revision = session.get(RevisionRow, delivery.revision_id) if delivery.revision_id is not None else None
+    return revision is not None and _latest(session, revision.change_id) is revision and revision.state == State.FAILED
+
+
+def _latest(session: Session, change_id: int, head_commit: str | None = None) -> RevisionRow | None:
+    """The newest revision of a change, or of one head of it."""
+    statement = select(RevisionRow).where(RevisionRow.change_id == change_id).order_by(RevisionRow.n.desc()).limit(1)
+    return session.scalar(statement if head_commit is None else statement.where(RevisionRow.head_commit == head_commit))
+
+
+def _standing(session: Session, change: Change, arrival: Arrival) -> RevisionRow | None:
+    """The revision that an arrival tells of, None if there has to be a new one."""
+    latest, same = _latest(session, change.id), _latest(session, change.id, arrival.head_commit)
+    if same is None or latest is None:
+        return None
+    if same is latest:
+        return None if State(same.state) is State.FAILED else same
+    return same if _late(arrival.sent_at, latest) else None
+
+
+def _late(sent_at: str | None, latest: RevisionRow | None) -> bool:
+    """Whether something was sent before what the latest revision came with."""
+    return bool(latest and latest.sent_at and sent_at and sent_at < latest.sent_at)
+
+
 def _new_revision(session: Session, change: Change, arrival: Arrival) -> RevisionRow:
+    plain = f"arrival:{arrival.host}/{arrival.repository}@{arrival.head_commit}"
+    return _append(session, change, plain, arrival.head_commit, arrival.base_hint, arrival.sent_at)
+
+
+def _append(
+    session: Session, change: Change, plain: str, head_commit: str, base_hint: str | None, sent_at: str | None
+) -> RevisionRow:
+    """A change's next revision; ``plain`` is its workflow's id as long as nobody has it."""
     moment = now()
-    latest = session.scalar(
-        select(RevisionRow).where(RevisionRow.change_id == change.id).order_by(RevisionRow.n.desc()).limit(1)
-    )
-    late = bool(latest and latest.sent_at and arrival.sent_at and arrival.sent_at < latest.sent_at)
+    latest = _latest(session, change.id)
+    late = _late(sent_at, latest)
+    n = latest.n + 1 if latest else 1
     revision = RevisionRow(
         change_id=change.id,
-        n=latest.n + 1 if latest else 1,
-        head_commit=arrival.head_commit,
-        base_hint=arrival.base_hint,
+        n=n,
+        head_commit=head_commit,
+        base_hint=base_hint,
         state=State.SUPERSEDED if late else State.RECEIVED,
-        sent_at=arrival.sent_at,
+        sent_at=sent_at,
         created_at=moment,
         since=moment,
-        workflow_id=_workflow_id(session, arrival, change),
+        workflow_id=_workflow_id(session, plain, change, n),
         dispatched_at=moment if late else None,
     )
     session.add(revision)
@@ -201,11 +250,12 @@ def _supersede(session: Session, change: Change, by: RevisionRow) -> None:
             session.add(EventRow(revision_id=revision.id, at=by.since, what=f"superseded by revision {by.n}"))
 
 
-def _workflow_id(session: Session, arrival: Arrival, change: Change) -> str:
-    """By host, repository and head commit; the same head in another change of the repository adds that change."""
-    plain = f"arrival:{arrival.host}/{arrival.repository}@{arrival.head_commit}"
-    taken = session.scalar(select(func.count()).select_from(RevisionRow).where(RevisionRow.workflow_id == plain))
-    return f"{plain}:{change.key}" if taken else plain
+def _workflow_id(session: Session, plain: str, change: Change, n: int) -> str:
+    """By host, repository and head commit; the same head in another change adds that change, and once more ``n``."""
+    for candidate in (plain, f"{plain}:{change.key}"):
+        if session.scalar(select(RevisionRow.id).where(RevisionRow.workflow_id == candidate)) is None:
+            return candidate
+    return f"{plain}:{change.key}:{n}"
 
 
 def submission_id() -> str:

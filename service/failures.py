@@ -23,7 +23,7 @@ from service.views import ReviewError
 if TYPE_CHECKING:
     from evidence import Json
 
-_MIRROR = re.compile(r"(?: (?:in|at) )?/\S+/mirrors/\S+?\.git\b")
+_MIRROR = re.compile(r"(?:^| (?:in|at) )/[^\n]*?/mirrors/\S+?\.git\b")
 _MAX_DETAIL = 16 << 10
 _MAX_PUBLIC = 500
 

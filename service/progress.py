@@ -16,6 +16,7 @@ from service.life import FINAL, State, move
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
 
     from service.database import Database
@@ -69,6 +70,25 @@ def concluded(database: Database, platforms: Collection[str]) -> list[tuple[Job,
             .where(RevisionRow.state.in_(states), Change.platform.in_(platforms))
         ).all()
     return [(_job(revision, change), revision.status_posted) for revision, change in found]
+
+
+def failed_before(database: Database, job: Job) -> bool:
+    """Whether an earlier revision of the same change with the same head could not be reviewed."""
+    with database.read() as session:
+        failed = select(RevisionRow.id).where(
+            _same_head(job), RevisionRow.n < job.n, RevisionRow.error_class.is_not(None)
+        )
+        return session.scalar(failed.limit(1)) is not None
+
+
+def reviewed_again(database: Database, job: Job) -> bool:
+    """Whether a later revision of the same change has the same head, so that it speaks for that commit."""
+    with database.read() as session:
+        return session.scalar(select(RevisionRow.id).where(_same_head(job), RevisionRow.n > job.n).limit(1)) is not None
+
+
+def _same_head(job: Job) -> ColumnElement[bool]:
+    return (RevisionRow.change_id == job.change_id) & (RevisionRow.head_commit == job.head_commit)
 
 
 def _job(revision: RevisionRow, change: Change) -> Job:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from confine import Repository
 from diffing import diff, hunks
 from evidence import CountersignError, InputError, NotFoundError
-from service import judgement, log_lines, marks, progress, reading, signing
+from service import arrivals, judgement, log_lines, marks, progress, reading, signing
 from service.life import State
 from service.signing import Ballot
 from service.views import (
@@ -119,6 +119,13 @@ class Reviews:
             raise NotFoundError(f"revision {n} has no finding {finding_id[:80]}")
         row = judgement.find(self._context, change_id, n)
         marks.answer(self._context.database, row.id, finding_id, kind=kind, text=text, person=person)
+
+    def review_again(self, change_id: int, n: int) -> int:
+        """Review the latest revision once more, as a new one: what failed may work now, panel or policy be other ones.
+
+        Returns the new revision's number. ConflictError if it is not the latest, or still under review.
+        """
+        return arrivals.again(self._context.database, change_id, n)
 
     def mark_viewed(self, change_id: int, n: int, path: str, *, person: Person, viewed: bool) -> None:
         """Mark a file as viewed by this person, or not. NotFoundError if the change does not touch it."""

@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TextIO, cast
 
 import httpx2
 import structlog
@@ -60,7 +60,7 @@ def configure_logging() -> None:
             structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, pad_level=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=lambda *_: structlog.WriteLogger(StandardError()),
+        logger_factory=lambda *_: structlog.WriteLogger(cast("TextIO", StandardError())),
         cache_logger_on_first_use=False,
     )
 

@@ -86,10 +86,14 @@ def wait(first: float, attempt: int) -> float:
 def post(context: Context, revision_id: int) -> Outcome:
     """Post the status a revision has now, once; a status posted before is not posted again.
 
+    A commit has one status: of several revisions with the same head, the latest one's.
+
     One at a time in a process, so that an older status cannot overtake a newer one.
     """
     with _posting:
         job = progress.job(context.database, revision_id)
+        if progress.reviewed_again(context.database, job):
+            return Outcome.UNCHANGED
         status = status_of(job)
         if progress.status_posted(context.database, revision_id) == _text(status):
             return Outcome.UNCHANGED

@@ -80,11 +80,15 @@ def compare(context: Context, revision_id: int) -> None:
 
 
 def audit_key(context: Context, revision_id: int) -> Digest:
-    """What an audit is known by: the digest of revision, panel, policy and version."""
+    """What an audit is known by: the digest of revision, panel, policy and version.
+
+    Where a review of the same head has failed before, the number of the new one too: its error is not taken over.
+    """
     job = progress.job(context.database, revision_id)
     panel = read_panel(context.platform(job.platform).panel)
+    again = {"again": job.n} if progress.failed_before(context.database, job) else {}
     return document_digest(
-        {"revision": job.digest, "panel": panel.digest, "policy": policy_digest(context), "version": VERSION}
+        {"revision": job.digest, "panel": panel.digest, "policy": policy_digest(context), "version": VERSION, **again}
     )
 
 
@@ -185,7 +189,8 @@ def _base(repository: Repository, job: Job) -> str:
     """Where the change starts: what was resolved before, or the merge base with the target branch.
 
     For a pull request the hint is the target's tip when the event was sent: it is believed only if it is really on the
-    target branch, so that a payload cannot hide commits. For a push it is what the branch was before.
+    target branch, so that a payload cannot hide commits. A submitter's base has to be there. For a push it is what the
+    branch was before.
     """
     if job.base_commit is not None:
         return job.base_commit
@@ -193,9 +198,13 @@ def _base(repository: Repository, job: Job) -> str:
         if job.base_hint is None:
             raise RepositoryError(f"{job.target_ref} is new: there is nothing to compare it with")
         return job.base_hint
+    target = repository.resolve(job.target_ref)
     if job.base_hint is not None and job.key.startswith("submit/"):
+        if not repository.is_ancestor(job.base_hint, target):
+            raise RepositoryError(
+                f"base {job.base_hint[:12]} is not on {job.target_ref}: start where the change is to go"
+            )
         return job.base_hint
-    target = repository.snapshot(job.target_ref).commit
     if job.base_hint is not None and repository.is_ancestor(job.base_hint, target):
         target = job.base_hint
     return repository.merge_base(target, job.head_commit)

@@ -71,7 +71,7 @@ async def submit(request: Request, caller: CallerOf) -> JSONResponse:
 def list_changes(request: Request, caller: CallerOf) -> JSONResponse:
     """The changes that the caller may see, each by its latest revision."""
     rows = reading.queue(request.app.state.database, platform=caller.scope)
-    return JSONResponse({"changes": [row_json(row) for row in rows]})
+    return JSONResponse({"changes": [row_json(row, reviewer=caller.person is not None) for row in rows]})
 
 
 @router.get("/changes/{change_id}")

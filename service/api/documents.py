@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from service.views import ChangeView, QueueRow, RevisionView
 
 
-def row_json(row: QueueRow) -> Json:
-    """A line of the list of changes."""
-    return {
+def row_json(row: QueueRow, *, reviewer: bool) -> Json:
+    """A line of the list of changes. How many findings there are would say too much of the panel."""
+    document: Json = {
         "id": row.change_id,
         "title": row.title,
         "repository": row.repository,
@@ -23,9 +23,11 @@ def row_json(row: QueueRow) -> Json:
         "state": row.state.value,
         "verdict": row.verdict.value if row.verdict else None,
         "since": row.since.isoformat(),
-        "open_findings": row.open_findings,
         "whose_turn": row.whose_turn,
     }
+    if reviewer:
+        document["open_findings"] = row.open_findings
+    return document
 
 
 def change_json(view: ChangeView) -> Json:

@@ -43,6 +43,7 @@ def diff_command(
     _one_of("--format", format, ("text", "json"))
     severity = _severity(fail_on)
     with Repository.open(repo) as repository:
+        _two(repository, base, head)
         result = diff(repository, base, head)
     verdict = result.verdict_at(severity)
     document = {**result.to_json(), "verdict": verdict.value}
@@ -113,6 +114,7 @@ def review_command(
     _inside(out, "")
     whom = read_panel(panel) if panel else None
     with Repository.open(repo) as repository, tempfile.TemporaryDirectory(prefix="countersign-") as folder:
+        _two(repository, base, head)
         result = diff(repository, base, head)
         audited: Json | None = None
         if whom is not None:
@@ -171,6 +173,13 @@ def _declared_in(repository: Repository, ref: str, into: Path, beside: Path | No
     if "countersign.toml" not in repository.tree(commit):
         return ()
     return _declared(_exported(repository, commit, into, beside))
+
+
+def _two(repository: Repository, base: str, head: str) -> None:
+    """Empty input is no pass: a pipeline that compares a commit with itself has a mistake in it."""
+    commit = repository.resolve(head)
+    if repository.resolve(base) == commit:
+        raise InputError(f"base and head are the same commit {commit[:12]}: there is nothing to review")
 
 
 def _subject(repository: Repository, ref: str) -> str:

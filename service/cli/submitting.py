@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
 
 def submit(  # noqa: PLR0913 - one parameter an option
     repo: Annotated[str, typer.Argument(help="A local repository, or the name that the server knows it by.")],
-    base: Annotated[str, typer.Argument(help="Where the change starts.")],
+    base: Annotated[str, typer.Argument(help="Where the change starts, on the branch it is to go to.")],
     head: Annotated[str, typer.Argument(help="What is proposed; the server must be able to fetch it.")],
     *,
     server: Annotated[str, typer.Option(help="The service's address.")],

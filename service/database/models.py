@@ -124,7 +124,6 @@ class RevisionRow(Base):
     __tablename__ = "revision"
     __table_args__ = (
         Unique("change_id", "n"),
-        Unique("change_id", "head_commit"),
         Index("ix_revision_state", "state"),
         Index("ix_revision_undispatched", "dispatched_at"),
     )

@@ -26,6 +26,7 @@ from reports import (
     verdict_counts,
     verdict_of,
 )
+from service.life import FINAL, State
 from service.pages._common import Desk, SignedIn, page
 from service.pages._heading import Heading, Reading, heading, read, root
 
@@ -70,7 +71,10 @@ class FileLine(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OverviewPage:
-    """One revision at a glance. ``code`` and ``behavior`` are the verdicts of diff and audit."""
+    """One revision at a glance. ``code`` and ``behavior`` are the verdicts of diff and audit.
+
+    ``again`` is true where the revision can be reviewed once more: the latest, once its review has ended.
+    """
 
     template: ClassVar[str] = "change.html"
     heading: Heading
@@ -91,6 +95,7 @@ class OverviewPage:
     missing: int
     signoffs: tuple[SignoffView, ...]
     timeline: tuple[Event, ...]
+    again: bool
     manifest: Mapping[str, object] | None
 
     @property
@@ -124,6 +129,12 @@ def answer(
     """Keep an answer to a finding, and go back to it."""
     reviews.answer(change_id, n, finding_id, kind=kind, text=text, person=person)
     return RedirectResponse(f"{root(change_id, n)}#{finding_anchor(finding_id)}", status_code=303)
+
+
+@router.post("/changes/{change_id}/revisions/{n}/again", response_model=None)
+def again(_person: SignedIn, reviews: Desk, change_id: int, n: int) -> Response:
+    """Have the latest revision reviewed once more, and show the new one."""
+    return RedirectResponse(root(change_id, reviews.review_again(change_id, n)), status_code=303)
 
 
 def answered(revision: RevisionView) -> tuple[AnsweredFinding, ...]:
@@ -161,6 +172,7 @@ def _overview(reading: Reading) -> OverviewPage:
         missing=sum(not requirement.state.met for requirement in revision.requirements),
         signoffs=revision.signoffs,
         timeline=revision.timeline,
+        again=revision.n == change.latest.n and revision.state in FINAL - {State.SUPERSEDED},
         manifest=revision.manifest,
     )
 

@@ -32,7 +32,9 @@ def test_a_change_is_submitted_once_and_reviewed(client: TestClient, submission:
     seen = client.get(sent.headers["location"].removeprefix("http://127.0.0.1:8000"), headers=CI).json()
     assert (seen["state"], seen["verdict"], seen["head_commit"]) == ("ready", "pass", submission["head"])
     assert "requirements" not in seen
-    assert [change["title"] for change in client.get("/api/v1/changes", headers=CI).json()["changes"]] == ["By CI"]
+    (listed,) = client.get("/api/v1/changes", headers=CI).json()["changes"]
+    assert listed["title"] == "By CI"
+    assert "open_findings" not in listed
     assert client.get("/api/v1/changes/1", headers=CI).json()["revisions"][0]["n"] == 1
     audit = client.get("/api/v1/changes/1/revisions/1/evidence/audit", headers=CI).json()
     assert set(audit) == {"verdict", "slices", "error_class"}
@@ -49,6 +51,7 @@ def test_a_reviewer_sees_the_evidence_in_full(browser: TestClient, submission: d
     }
     assert schemas == {kind: f"countersign/{kind}/v1" for kind in schemas}
     assert browser.get("/api/v1/changes/1/revisions/1").json()["requirements"]
+    assert browser.get("/api/v1/changes").json()["changes"][0]["open_findings"] == 0
 
 
 @pytest.mark.parametrize(

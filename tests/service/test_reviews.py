@@ -119,6 +119,20 @@ def test_a_base_that_is_not_on_the_target_branch_is_not_believed(house: Any, cli
     assert view.verdict is Verdict.FAIL
 
 
+def test_a_submitters_base_off_the_target_branch_is_refused_in_one_line(house: Any, client: TestClient) -> None:
+    hidden = house.branch("topic", {"rank.py": serve(lift=0.8)})
+    house.git("checkout", "-q", "topic")
+    head = house.commit({"README": "harmless\n"}, "Harmless")
+    house.git("checkout", "-q", "main")
+    body = {"repository": "tiny/ranker", "base": hidden, "head": head}
+    headers = {"Authorization": "Bearer a token of the platform"}
+    assert client.post("/api/v1/changes", json=body, headers=headers).status_code == 202
+    view = finished(client)
+    assert view.state is State.FAILED
+    assert view.error is not None
+    assert view.error.public == f"base {hidden[:12]} is not on refs/heads/main: start where the change is to go"
+
+
 @pytest.mark.parametrize(
     ("files", "error_class"),
     [

@@ -174,3 +174,14 @@ def test_an_answer_that_does_not_end_is_not_waited_for(
     house.deliver(client, house.pull(house.branch("quiet", {"README": "words\n"})))
     finished(client)
     assert [body["state"] for body in code_host.last(2)] == ["pending", "success"]
+
+
+def test_what_a_recommender_says_of_the_panel_reaches_no_status(
+    reporting: tuple[House, TestClient], code_host: CodeHost
+) -> None:
+    house, client = reporting
+    loud = serve(body="print(requests); raise ValueError(requests)")
+    house.deliver(client, house.pull(house.branch("loud", {"rank.py": loud})))
+    assert "user_id" in json.dumps(finished(client).audit)
+    assert [body["state"] for body in code_host.last(2)] == ["pending", "failure"]
+    assert "user_id" not in json.dumps(code_host.posted)

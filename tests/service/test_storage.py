@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.exc import StatementError
 
-from evidence import ConflictError, InputError, NotFoundError
+from evidence import ConflictError, InputError, NotFoundError, RepositoryError
 from service import failures
 from service.arrivals import now
 from service.database import Base, Database, PersonRow, SignInLink
@@ -173,3 +173,14 @@ def test_an_unforeseen_error_tells_the_submitter_nothing_of_itself(words: str) -
     assert "secret" in described.detail
     assert "secret" not in described.public
     assert failures.from_json(failures.to_json(described)) == described
+
+
+@pytest.mark.parametrize("data", ["/srv/data", "/srv/the data: of 2026/x"])
+def test_a_submitter_is_not_told_where_the_mirror_is(data: str) -> None:
+    mirror = f"{data}/mirrors/acme/0123456789abcdef.git"
+    for message, public in (
+        (f"ref 'a/b' names no commit in {mirror}", "ref 'a/b' names no commit"),
+        (f"{mirror}: the repository is empty, it has no commit", "the repository is empty, it has no commit"),
+    ):
+        described = failures.describe(RepositoryError(message))
+        assert (described.public, described.detail) == (public, message)
