@@ -14,6 +14,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, event, text
 from sqlalchemy.orm import Session as OrmSession
 
+from evidence import ConflictError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -55,9 +57,18 @@ class Database:
             session.flush()
 
     def migrate(self) -> None:
-        """Bring the tables to the newest shape."""
-        with self.engine.begin() as connection:
+        """Bring the tables to the newest shape, whole or not at all.
+
+        SQLite changes a table by making it anew, which foreign keys, held at every statement, do not let pass: they
+        are off meanwhile, and checked at the end. https://www.sqlite.org/lang_altertable.html#otheralter
+
+        Raises:
+            ConflictError: a row would point to one that is not there; nothing was changed.
+        """
+        with self.engine.connect() as connection, _foreign_keys_off(connection), connection.begin():
             command.upgrade(_alembic(connection), "head")
+            if connection.dialect.name == "sqlite" and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+                raise ConflictError(f"{self.engine.url.database}: rows point to others that are gone; use a backup")
 
     def current(self) -> bool:
         """Whether the database can be reached and its tables have the newest shape."""
@@ -69,6 +80,20 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+@contextmanager
+def _foreign_keys_off(connection: Connection) -> Iterator[None]:
+    """Off outside a transaction, where alone SQLite obeys; on again afterwards. Elsewhere nothing happens."""
+    driver: Any = connection.connection.driver_connection
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    driver.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA foreign_keys=ON")
 
 
 def _alembic(connection: Connection) -> Config:

@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.exc import StatementError
 
 from evidence import ConflictError, InputError, NotFoundError, RepositoryError
 from service import failures
 from service.arrivals import now
-from service.database import Base, Database, PersonRow, SignInLink
+from service.database import Base, Change, Database, EventRow, PersonRow, RevisionRow, SignInLink, engine
 from service.life import FINAL, MOVES, State, diagram, move
 from service.settings import Settings, read_platforms
 from service.slates import SlateFolder
@@ -75,6 +77,36 @@ def test_migrations_lead_to_the_tables_as_they_are_declared(database: Database) 
     assert database.current()
     with database.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def test_what_an_older_version_stored_is_kept_by_the_migration(tmp_path: Path) -> None:
+    database = Database.sqlite(tmp_path / "older.sqlite")
+    config = Config()
+    config.set_main_option("script_location", str(Path(engine.__file__).parent / "migrations"))
+    with database.engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    moment = datetime(2026, 1, 2, tzinfo=UTC)
+    with database.write() as session:
+        change = Change(platform="p", repository="o/n", key="pull/1", title="t", description="", author="a",
+                        target_ref="refs/heads/main", opened_at=moment)  # fmt: skip
+        session.add(change)
+        session.flush()
+        revision = RevisionRow(change_id=change.id, n=1, head_commit="a" * 40, state=State.READY, created_at=moment,
+                               since=moment, workflow_id="w")  # fmt: skip
+        session.add(revision)
+        session.flush()
+        session.add(EventRow(revision_id=revision.id, at=moment, what="received"))
+    assert not database.current()
+    database.migrate()
+    assert database.current()
+    with database.read() as session:
+        assert session.scalars(select(RevisionRow.head_commit)).all() == ["a" * 40]
+        assert session.scalars(select(EventRow.what)).all() == ["received"]
+    with database.engine.connect() as connection:
+        assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+    database.close()
 
 
 def test_the_database_is_durable(database: Database) -> None:
