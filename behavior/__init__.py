@@ -10,6 +10,7 @@ from behavior.comparison import compare
 from behavior.importing import LAYOUTS, Beside, import_panel
 from behavior.manifest import MANIFEST_NAME, Manifest, locate_artifacts, read_manifest
 from behavior.panels import Panel, read_panel
+from behavior.power import Power, power
 from behavior.scaffold import IdColumns, new_panel
 from behavior.slates import Slates, make_slates
 
@@ -22,6 +23,7 @@ __all__ = [
     "IdColumns",
     "Manifest",
     "Panel",
+    "Power",
     "ProbeResult",
     "Side",
     "SlateCache",
@@ -32,6 +34,7 @@ __all__ = [
     "locate_artifacts",
     "make_slates",
     "new_panel",
+    "power",
     "read_manifest",
     "read_panel",
     "read_slates",

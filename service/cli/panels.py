@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from behavior import LAYOUTS, Beside, IdColumns, import_panel, new_panel, read_panel
+from behavior import LAYOUTS, Beside, IdColumns, import_panel, new_panel, power, read_panel, read_slates
 from evidence import InputError
 from service.cli.output import as_text, say, show
+from service.cli.words import power_text
 
 if TYPE_CHECKING:
     from behavior import Panel
@@ -37,10 +38,27 @@ def check(
 ) -> None:
     """Read a panel with full validation; exit 2 and one line that names file, column and value if it is not valid."""
     found = read_panel(panel).summary()
-    if format == "json":
+    if _is_json(format):
         show(as_text({"schema": "countersign/panel-check/v1", "panel": found}))
     else:
         show("\n".join(f"{name:<8} {value}" for name, value in found.items()))
+
+
+@app.command("power")
+def power_command(
+    base_slates: Annotated[Path, typer.Argument(help="What base recommended: Parquet or JSON Lines.")],
+    panel: Annotated[Path, typer.Option("--panel", help="The panel's folder.")],
+    *,
+    base_rebuild: Annotated[
+        list[Path] | None, typer.Option(help="What base built anew with another seed recommended; may be repeated.")
+    ] = None,
+    format: _Format = "text",  # noqa: A002 - the option's name
+) -> None:
+    """Print the smallest ratio that every cell would show at 80 % power, and how many users would reach the margin."""
+    whom = read_panel(panel)
+    rebuilds = [read_slates(path, whom) for path in base_rebuild or ()]
+    document = power(whom, read_slates(base_slates, whom), rebuilds).to_json()
+    show(as_text(document) if _is_json(format) else power_text(document))
 
 
 @app.command()
@@ -94,3 +112,9 @@ def import_command(  # noqa: PLR0913 - one a command-line option
 def _made(panel: Panel, out: Path) -> None:
     say(f"{out}: read {out / 'panel.toml'}, change what is not meant, then: countersign panel check {out}")
     show("\n".join(f"{name:<8} {value}" for name, value in panel.summary().items()))
+
+
+def _is_json(form: str) -> bool:
+    if form not in {"text", "json"}:
+        raise InputError(f"--format {form[:40]!r} is none of text, json")
+    return form == "json"

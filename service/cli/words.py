@@ -45,6 +45,45 @@ def audit_text(document: Json) -> str:
     return "\n".join(lines) + "\n"
 
 
+def power_text(document: Json) -> str:
+    """A power document: one line a cell, the largest families first."""
+    panel, churned = document["panel"], bool(document["rebuilds"])
+    lines = [
+        f"panel {visible(panel['name'])}, {panel['users']:,} users: the smallest ratio found with 80 % probability",
+        "from base alone: of the sampling of users; give --base-rebuild for the churn of items"
+        if not churned
+        else f"of the sampling of users, and of the churn of items by {_count(len(document['rebuilds']), 'rebuild')}",
+        "",
+    ]
+    heads = ["family", "slice", "cohort", "users", "share", "sampling", *(["churn"] if churned else []), "margin"]
+    heads += ["users needed", *(["builds needed"] if churned else []), ""]
+    rows = [heads, *(_power_row(cell, churned=churned) for cell in document["cells"])]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(heads) - 1)]
+    for row in rows:
+        padded = [
+            field.ljust(width) if column < 3 else field.rjust(width)  # noqa: PLR2004 - the first three are words
+            for column, (field, width) in enumerate(zip(row, widths, strict=False))
+        ]
+        lines.append("  ".join([*padded, row[-1]]).rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def _power_row(cell: Json, *, churned: bool) -> list[str]:
+    cohort = ", ".join(f"{name}={value}" for name, value in cell["cohort"].items()) or "everybody"
+    row = [cell["family"], visible(cell["slice"]), visible(cohort), f"{cell['users']:,}", f"{cell['base_share']:.4f}"]
+    row += [_figure(cell["sampling_ratio"]), *([_figure(cell["churn_ratio"])] if churned else [])]
+    row += [f"{cell['margin']:.2f}", _whole(cell["users_for_margin"])]
+    return [*row, *([_whole(cell["builds_for_margin"])] if churned else []), cell["reason"] or ""]
+
+
+def _figure(ratio: float | None) -> str:
+    return "-" if ratio is None else f"{ratio:.3f}"
+
+
+def _whole(number: int | None) -> str:
+    return "-" if number is None else f"{number:,}"
+
+
 def _findings(findings: list[Json]) -> list[str]:
     lines = []
     for finding in findings:

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``countersign panel``: what it prints, and what it leaves on disk."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import polars as pl
+import pytest
+
+from service.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+class Said(NamedTuple):
+    """What a command left: exit status, standard output and standard error."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    """Runs ``countersign panel`` in this process."""
+
+    def command(*arguments: str | Path) -> Said:
+        capfd.readouterr()
+        monkeypatch.setattr(sys, "argv", ["countersign", "panel", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        return Said(int(left.value.code or 0), *capfd.readouterr())
+
+    return command
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Path:
+    """Items, users and events in CSV files."""
+    pl.DataFrame(
+        {
+            "id": [f"i{index}" for index in range(60)],
+            "state": [index % 3 == 0 for index in range(60)],
+            "outlet": [f"o{index % 4}" for index in range(60)],
+        }
+    ).write_csv(tmp_path / "items.csv")
+    pl.DataFrame(
+        {"id": [f"u{index}" for index in range(50)], "country": ["DE", "FR"] * 25},
+    ).write_csv(tmp_path / "users.csv")
+    pl.DataFrame({"user": ["u0", "u1"], "item": ["i1", "i2"]}).write_csv(tmp_path / "events.csv")
+    return tmp_path
+
+
+def slates(tables: Path, name: str, step: int) -> Path:
+    """Slates of 20, a different place to start for every user."""
+    path = tables / name
+    lines = [
+        {"user_id": f"u{user}", "items": [f"i{(user * step + place * 7) % 60}" for place in range(20)]}
+        for user in range(50)
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def test_new_then_check_then_power(tables: Path, run: Callable[..., Said]) -> None:
+    made = run(
+        "new", tables / "items.csv", tables / "users.csv", "--out", tables / "p", "--histories", tables / "events.csv"
+    )
+    assert made.status == 0
+    assert "panel check" in made.err
+    checked = json.loads(run("check", tables / "p", "--format", "json").out)
+    assert (checked["panel"]["slices"], checked["panel"]["cohorts"]) == (5, 3)
+    base, rebuild = slates(tables, "base.jsonl", 1), slates(tables, "rebuild.jsonl", 3)
+    text = run("power", base, "--panel", tables / "p")
+    assert text.status == 0
+    assert "give --base-rebuild" in text.out
+    assert len([line for line in text.out.splitlines() if line.startswith("primary")]) == 15
+    document: Any = json.loads(
+        run("power", base, "--panel", tables / "p", "--base-rebuild", rebuild, "--format", "json").out
+    )
+    assert document["schema"] == "countersign/panel-power/v1"
+    assert all(cell["churn_ratio"] >= 1 for cell in document["cells"])
+    churned = run("power", base, "--panel", tables / "p", "--base-rebuild", rebuild)
+    assert "builds needed" in churned.out
+
+
+def test_import_of_a_table_and_of_an_unknown_layout(tables: Path, run: Callable[..., Said]) -> None:
+    made = run("import", tables / "events.csv", "--items", tables / "items.csv", "--out", tables / "p", "--name", "x")
+    assert made.status == 0
+    assert "name     x" in made.out
+    refused = run("import", tables / "events.csv", "--layout", "netflix", "--out", tables / "q")
+    assert (refused.status, refused.err.count("\n")) == (2, 1)
+    assert "'netflix' is none of ml-100k" in refused.err
+    again = run("import", tables / "events.csv", "--out", tables / "p")
+    assert again.status == 2
+    assert "nothing is overwritten" in again.err
+
+
+@pytest.mark.parametrize("command", ["check", "power"])
+def test_an_unknown_format_is_bad_usage(tables: Path, run: Callable[..., Said], command: str) -> None:
+    run("new", tables / "items.csv", tables / "users.csv", "--out", tables / "p")
+    arguments = [tables / "p"] if command == "check" else [slates(tables, "b.jsonl", 1), "--panel", tables / "p"]
+    refused = run(command, *arguments, "--format", "xml")
+    assert (refused.status, refused.err) == (2, "countersign: --format 'xml' is none of text, json\n")
