@@ -8,6 +8,7 @@ from behavior.audits import Audit, ProbeResult
 from behavior.cells import Cell
 from behavior.comparison import compare
 from behavior.importing import LAYOUTS, Beside, import_panel
+from behavior.labelling import ExampleColumns, Learning, label_panel
 from behavior.manifest import MANIFEST_NAME, Manifest, locate_artifacts, read_manifest
 from behavior.panels import Panel, read_panel
 from behavior.power import Power, power
@@ -20,7 +21,9 @@ __all__ = [
     "Audit",
     "Beside",
     "Cell",
+    "ExampleColumns",
     "IdColumns",
+    "Learning",
     "Manifest",
     "Panel",
     "Power",
@@ -31,6 +34,7 @@ __all__ = [
     "audit",
     "compare",
     "import_panel",
+    "label_panel",
     "locate_artifacts",
     "make_slates",
     "new_panel",

@@ -11,6 +11,7 @@ import numpy as np
 
 from behavior._intervals import normal
 from behavior._judge import Evidence, Figures, Range, Rules, judge
+from behavior._label_noise import label_noise
 from behavior._sampling import Sampled, sample_exposure, sample_reach
 from behavior.cells import Cell
 from behavior.churn import churn
@@ -45,8 +46,9 @@ def analyse(panel: Panel, base: Slates, head: Slates, probe: str) -> Analysis:
     """Judge every slice in every cohort. Base and head answer the same requests."""
     measured = measure(panel, base, head)
     null = churn(panel, measured, probe)
-    exposure = sample_exposure(panel, measured, probe)
-    reach = sample_reach(panel, measured)
+    labels = label_noise(panel, measured.sums, np.asarray(measured.users * measured.unit, dtype=np.float64))
+    exposure = labels.in_exposure(sample_exposure(panel, measured, probe), panel.toml.alpha)
+    reach = labels.in_reach(sample_reach(panel, measured), panel.toml.alpha)
     judged = _Table(panel, measured, null, exposure, reach, probe)
     cells = tuple(
         judged.cell(slice_, cohort) for slice_ in range(len(panel.slices)) for cohort in range(len(panel.cohorts))

@@ -87,6 +87,12 @@ class ProbesSpec(_Strict):
     required: list[Literal[PROBES]] = ["exposure"]  # type: ignore[valid-type] # the tuple is the single list of names
 
 
+class LabelSpec(_Strict):
+    """One ``[labels.COLUMN]`` table: the document of a label learnt from text, a file beside ``panel.toml``."""
+
+    document: Annotated[str, StringConstraints(max_length=200, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\.json$")]
+
+
 class PanelToml(_Strict):
     """The whole of ``panel.toml``."""
 
@@ -105,6 +111,7 @@ class PanelToml(_Strict):
     slices: list[SliceSpec] = []
     cohorts: list[CohortSpec] = []
     secondary: SecondarySpec = SecondarySpec()
+    labels: dict[Column, LabelSpec] = {}
 
     @model_validator(mode="after")
     def _consistent(self) -> PanelToml:

@@ -71,6 +71,14 @@ def read_any_table(path: Path) -> pl.DataFrame:
     return read_table(path, [])
 
 
+def write_table(frame: pl.DataFrame, path: Path) -> None:
+    """Write a table in the format of its extension."""
+    if path.suffix == ".parquet":
+        frame.write_parquet(path)
+    else:
+        frame.write_csv(path, separator=_SEPARATORS[path.suffix])
+
+
 def require_unique(frame: pl.DataFrame, column: str, file: str) -> None:
     """Raise PanelError naming the first identifier that ``column`` holds twice."""
     twice = frame[column].is_duplicated()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from behavior._analysis import Analysis, analyse
 from behavior._cell_findings import cell_findings
+from behavior._label_noise import label_notes
 from behavior.audits import Audit, ProbeResult, audit_verdict
 from behavior.slates import Slates, require_same_requests
 
@@ -80,6 +81,7 @@ def _summary(panel: Panel, analysis: Analysis, name: str) -> ProbeResult:
         parts.append(f"deep statistic not run: the slates are no deeper than k = {panel.k}")
     elif analysis.depth < panel.depth:
         parts.append(f"deep statistic at {analysis.depth} instead of {panel.depth}: the slates end there")
+    parts += label_notes(panel)
     return ProbeResult(
         name,
         run=True,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from behavior._label_documents import LearntLabel, read_labels
 from behavior._labels import Cohort, Slice, build_cohorts, build_match, build_slices
 from behavior._panel_toml import PanelToml, read_panel_toml
 from behavior._tables import find_table, read_table, require_known, require_unique, table_digest
@@ -29,6 +30,7 @@ class Panel:
 
     ``users`` and ``items`` are in the order of their files; everywhere in this room a user or item is its row number.
     ``membership`` is items x slices, degrees in [0, 1]. ``match`` holds one code an item (see ``match_on``).
+    ``labels`` are the label columns that were learnt from text, with what is known of their quality.
     Equality is identity: compare ``digest``.
     """
 
@@ -41,6 +43,7 @@ class Panel:
     membership: sparse.csr_array
     cohorts: tuple[Cohort, ...]
     match: np.ndarray[Any, np.dtype[np.int64]]
+    labels: tuple[LearntLabel, ...]
     digest: Digest
 
     @property
@@ -107,6 +110,7 @@ def read_panel(path: Path) -> Panel:
     if toml.k > items.height:
         raise PanelError(f"panel.toml: k = {toml.k}, but {items_file} has {items.height} items")
     requests = _requests(path, toml, users, users_file)
+    labels = read_labels(path, toml, items, items_file)
     slices, membership = build_slices(toml, items, items_file)
     return Panel(
         toml=toml,
@@ -118,7 +122,8 @@ def read_panel(path: Path) -> Panel:
         membership=membership,
         cohorts=build_cohorts(toml, users, users_file),
         match=build_match(toml.exposure.match_on, items, histories, items_file),
-        digest=_digest(toml, items=items, users=users, histories=histories, requests=requests),
+        labels=labels,
+        digest=_digest(toml, labels, items=items, users=users, histories=histories, requests=requests),
     )
 
 
@@ -147,13 +152,14 @@ def _requests(folder: Path, toml: PanelToml, users: pl.DataFrame, users_file: st
     return declared.join(context.select("user_id", *extra), on="user_id", how="left", maintain_order="left")
 
 
-def _digest(toml: PanelToml, **tables: pl.DataFrame) -> Digest:
+def _digest(toml: PanelToml, labels: tuple[LearntLabel, ...], **tables: pl.DataFrame) -> Digest:
     keys = {"items": "item_id"}
     ordered = {stem: frame.sort(keys.get(stem, "user_id"), maintain_order=True) for stem, frame in tables.items()}
-    return document_digest(
-        {
-            "schema": PANEL_SCHEMA,
-            "toml": toml.model_dump(mode="json"),
-            "tables": {stem: table_digest(frame) for stem, frame in ordered.items()},
-        }
-    )
+    content: dict[str, Any] = {
+        "schema": PANEL_SCHEMA,
+        "toml": toml.model_dump(mode="json", exclude=None if labels else {"labels"}),
+        "tables": {stem: table_digest(frame) for stem, frame in ordered.items()},
+    }
+    if labels:
+        content["labels"] = {label.column: label.digest for label in labels}
+    return document_digest(content)

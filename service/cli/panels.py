@@ -8,10 +8,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from behavior import LAYOUTS, Beside, IdColumns, import_panel, new_panel, power, read_panel, read_slates
+from behavior import (
+    LAYOUTS,
+    Beside,
+    ExampleColumns,
+    IdColumns,
+    Learning,
+    import_panel,
+    label_panel,
+    new_panel,
+    power,
+    read_panel,
+    read_slates,
+)
 from evidence import InputError
 from service.cli.output import as_text, say, show
-from service.cli.words import power_text
+from service.cli.words import label_text, power_text
 
 if TYPE_CHECKING:
     from behavior import Panel
@@ -37,11 +49,14 @@ def check(
     format: _Format = "text",  # noqa: A002 - the option's name
 ) -> None:
     """Read a panel with full validation; exit 2 and one line that names file, column and value if it is not valid."""
-    found = read_panel(panel).summary()
-    if _is_json(format):
-        show(as_text({"schema": "countersign/panel-check/v1", "panel": found}))
+    as_json, found = _is_json(format), read_panel(panel)
+    notes = [note for label in found.labels for note in label.notes]
+    for note in notes:
+        say(f"warning: {note}")
+    if as_json:
+        show(as_text({"schema": "countersign/panel-check/v1", "panel": found.summary(), "warnings": notes}))
     else:
-        show("\n".join(f"{name:<8} {value}" for name, value in found.items()))
+        show("\n".join(f"{name:<8} {value}" for name, value in found.summary().items()))
 
 
 @app.command("power")
@@ -107,6 +122,51 @@ def import_command(  # noqa: PLR0913 - one a command-line option
         k=k,
     )
     _made(made, out)
+
+
+@app.command("label")
+def label_command(  # noqa: PLR0913 - one a command-line option
+    panel: Annotated[Path, typer.Argument(help="The panel's folder.")],
+    examples: Annotated[Path, typer.Option(help="A table of texts that somebody labelled.")],
+    column: Annotated[str, typer.Option(help="The label's name: a column of the items.")],
+    text: Annotated[list[str], typer.Option(help="A column of the items to read; may be repeated.")],
+    *,
+    example_text: Annotated[
+        list[str] | None, typer.Option(help="The examples' columns of text; default as --text, or text.")
+    ] = None,
+    label: Annotated[str, typer.Option(help="The examples' column that says what is true.")] = "label",
+    positive: Annotated[str | None, typer.Option(help="The value of it that is true; default true, or 1.")] = None,
+    group: Annotated[
+        str | None, typer.Option(help="A column of the examples (outlet, author): quality is judged on unseen ones.")
+    ] = None,
+    prevalence: Annotated[
+        float | None, typer.Option(help="The share of the items that is true, if known; default the examples'.")
+    ] = None,
+    folds: Annotated[int, typer.Option(min=2, max=20, help="How many parts are held out in turn.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Which example is in which fold.")] = 0,
+    in_place: Annotated[bool, typer.Option("--in-place", help="Do not keep the items as they were.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Write a new panel here and leave this one alone.")] = None,
+    format: _Format = "text",  # noqa: A002 - the option's name
+) -> None:
+    """Learn a soft label from labelled texts, and put it on the panel's items with what is known of its quality."""
+    as_json = _is_json(format)
+    if in_place and out is not None:
+        raise InputError("--in-place and --out: choose one")
+    if prevalence is not None and not 0.0 < prevalence < 1.0:
+        raise InputError(f"--prevalence {prevalence}: is not between 0 and 1")
+    document = label_panel(
+        panel,
+        examples,
+        column,
+        text,
+        columns=ExampleColumns(tuple(example_text or ()), label, positive, group),
+        learning=Learning(folds=folds, seed=seed, prevalence=prevalence),
+        out=out,
+        in_place=in_place,
+    ).model_dump(mode="json", by_alias=True)
+    for warning in document["warnings"]:
+        say(f"warning: label {column!r}: {warning}")
+    show(as_text(document) if as_json else label_text(document))
 
 
 def _made(panel: Panel, out: Path) -> None:

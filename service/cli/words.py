@@ -68,6 +68,25 @@ def power_text(document: Json) -> str:
     return "\n".join(lines) + "\n"
 
 
+def label_text(document: Json) -> str:
+    """A label's document: what it was learnt from, how good it is out of fold, and the calibration curve."""
+    examples, items, quality = document["examples"], document["items"], document["quality"]
+    share = examples["true"] / (examples["true"] + examples["false"])
+    kinds = f"{examples['true']:,} true and {examples['false']:,} false examples in {examples['groups']:,} groups"
+    precision = f"average precision {quality['average_precision']:.3f} ({share:.3f} by chance)"
+    known = f"{items['known_words']:.0%} of the items', {examples['known_words']:.0%} of the examples'"
+    lines = [
+        f"label {visible(document['column'])}: learnt from {kinds}, {document['folds']} folds",
+        f"{precision}, ROC AUC {quality['roc_auc']:.3f}, Brier {quality['brier']:.3f}, out of fold",
+        f"words met in training: {known}",
+        f"mean label of the items {items['mean']:.3f}; {_count(items['without_text'], 'item')} without text",
+        "",
+        "   label    true  examples",
+    ]
+    lines += [f"  {one['label']:6.3f}  {one['share']:6.3f}  {one['examples']:8,}" for one in quality["curve"]]
+    return "\n".join(lines) + "\n"
+
+
 def _power_row(cell: Json, *, churned: bool) -> list[str]:
     cohort = ", ".join(f"{name}={value}" for name, value in cell["cohort"].items()) or "everybody"
     row = [cell["family"], visible(cell["slice"]), visible(cohort), f"{cell['users']:,}", f"{cell['base_share']:.4f}"]

@@ -107,3 +107,30 @@ def test_an_unknown_format_is_bad_usage(tables: Path, run: Callable[..., Said], 
     arguments = [tables / "p"] if command == "check" else [slates(tables, "b.jsonl", 1), "--panel", tables / "p"]
     refused = run(command, *arguments, "--format", "xml")
     assert (refused.status, refused.err) == (2, "countersign: --format 'xml' is none of text, json\n")
+
+
+def test_label_prints_its_quality_warns_of_what_is_low_and_check_repeats_it(
+    tables: Path, run: Callable[..., Said]
+) -> None:
+    items = pl.read_csv(tables / "items.csv")
+    titles = [f"{'regime traitors' if index % 3 == 0 else 'weather report'} number {index}" for index in range(60)]
+    items.with_columns(title=pl.Series(titles)).write_csv(tables / "items.csv")
+    pl.DataFrame({"title": titles, "verdict": ["bad" if index % 3 == 0 else "good" for index in range(60)]}).write_csv(
+        tables / "examples.csv"
+    )
+    run("new", tables / "items.csv", tables / "users.csv", "--out", tables / "p")
+    options = ["--examples", tables / "examples.csv", "--column", "loaded", "--text", "title", "--label", "verdict"]
+    both = run("label", tables / "p", *options, "--positive", "bad", "--in-place", "--out", tables / "q")
+    assert (both.status, both.err) == (2, "countersign: --in-place and --out: choose one\n")
+    said = run("label", tables / "p", *options, "--positive", "bad", "--out", tables / "q")
+    assert said.status == 0
+    assert "learnt from 20 true and 40 false examples in 60 groups" in said.out
+    assert "warning: label 'loaded': learnt from 20 examples of one kind" in said.err
+    checked = run("check", tables / "q", "--format", "json")
+    assert "learnt from 20 examples of one kind" in checked.err
+    assert len(json.loads(checked.out)["warnings"]) == 1
+    assert json.loads(run("check", tables / "p", "--format", "json").out)["warnings"] == []
+    document = json.loads(run("label", tables / "q", *options, "--positive", "bad", "--format", "json").out)
+    assert document["schema"] == "countersign/panel-label/v1"
+    wrong = run("label", tables / "p", *options, "--prevalence", "1.5", "--out", tables / "r")
+    assert (wrong.status, wrong.err) == (2, "countersign: --prevalence 1.5: is not between 0 and 1\n")
