@@ -21,6 +21,7 @@ import numpy as np
 from behavior import _intervals as intervals
 from behavior._random import keyed
 from behavior._weights import position_weights
+from behavior.exposure import MANY_EXPOSED
 
 if TYPE_CHECKING:
     from behavior.exposure import Measured, Moments
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
-MANY_EXPOSED = 100
 SOME_EXPOSED = 10
 BOOTSTRAP_DRAWS = 2000
 
@@ -144,7 +144,6 @@ def _bootstrapped(panel: Panel, measured: Measured, probe: str, limits: Limits, 
     """``limits``, widened to the paired bootstrap's where 10 to 99 users are exposed."""
     exposed = measured.exposure.exposed
     wanted = (exposed >= SOME_EXPOSED) & (exposed < MANY_EXPOSED) & (measured.exposure.gain_gain > 0)
-    base, head = measured.values
     result = Limits(*(limit.copy() for limit in limits))
     for cohort in np.flatnonzero(wanted.any(axis=1)):
         users = int(measured.users[cohort])
@@ -153,10 +152,9 @@ def _bootstrapped(panel: Panel, measured: Measured, probe: str, limits: Limits, 
         counts = keyed(panel.toml.seed, probe, "bootstrap", int(cohort)).multinomial(
             users, chances, size=BOOTSTRAP_DRAWS
         )
-        rows = measured.members.indices[measured.members.indptr[cohort] : measured.members.indptr[cohort + 1]]
         for slice_ in np.flatnonzero(wanted[cohort]):
-            values = np.column_stack([base[rows, slice_], head[rows, slice_]]) / measured.unit
-            drawn = intervals.paired_bootstrap(values[(values > 0).any(axis=1)], users, counts, level)
+            values = measured.few[int(cohort), int(slice_)] / measured.unit
+            drawn = intervals.paired_bootstrap(values, users, counts, level)
             for index, (limit, value) in enumerate(zip(result, drawn, strict=True)):
                 outward = min if index % 2 == 0 else max
                 limit[slice_, cohort] = outward(limit[slice_, cohort], value)

@@ -7,22 +7,25 @@ Whoever made the slates is not believed: every identifier, rank and length is ch
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 
+from behavior._slate_blocks import Requests, SlateBlocks, TwiceAskedError, first_places, let_go
 from evidence import Digest, SlatesError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
+    from behavior._slate_blocks import Held
     from behavior.panels import Panel
 
 Rows = np.ndarray[Any, np.dtype[np.int32]]  # requests x positions of item row numbers
+
+_ROWS_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,13 +46,19 @@ class Slates:
     def digest(self) -> Digest:
         """Over users, contexts and items as numbers; with the panel's digest it names exactly these slates."""
         running = hashlib.sha256(b"countersign/slates/v1\n")
-        for context in self.context:
-            running.update(f"{len(context.encode())}:".encode() + context.encode())
+        if any(self.context):
+            for context in self.context:
+                running.update(f"{len(context.encode())}:".encode() + context.encode())
+        else:
+            running.update(b"0:" * len(self.context))
         for block in (self.user, self.top, self.deep):
             shape = "none" if block is None else "x".join(map(str, block.shape))
             running.update(f"\n{shape}\n".encode())
-            if block is not None:
-                running.update(np.ascontiguousarray(block, dtype="<i4").tobytes())
+            if block is None:
+                continue
+            for low in range(0, len(block), _ROWS_AT_ONCE):
+                running.update(np.ascontiguousarray(block[low : low + _ROWS_AT_ONCE], dtype="<i4").data)
+                let_go(block)
         return f"sha256:{running.hexdigest()}"
 
     @property
@@ -62,7 +71,13 @@ class Slates:
         """In how many requests the first ``k`` of the deep slate are not the slate of ``k``."""
         if self.deep is None:
             return 0
-        return int((self.deep[:, : self.top.shape[1]] != self.top).any(axis=1).sum())
+        differ = 0
+        for low in range(0, len(self.top), _ROWS_AT_ONCE):
+            rows = slice(low, low + _ROWS_AT_ONCE)
+            differ += int((self.deep[rows, : self.top.shape[1]] != self.top[rows]).any(axis=1).sum())
+            let_go(self.deep)
+            let_go(self.top)
+        return differ
 
 
 def make_slates(
@@ -74,34 +89,33 @@ def make_slates(
 
     Raises:
         SlatesError: none at all, an unknown user or item, a repeated item, fewer than ``k`` items, two rankings for
-            one request. It names the first case and the count.
+            one request. It names the first case in order of user and the count.
     """
+    lengths = np.array([len(items) for _, _, items in rankings], dtype=np.int64)
     k = panel.k if k is None else k
-    if not rankings:
-        raise SlatesError(f"{what}: no slates in it")
-    users = _user_rows(panel, rankings, what)
-    _refuse(
-        what,
-        f"fewer than k = {k} items",
-        ((user, len(items)) for user, _, items in rankings if len(items) < k),
+    requests = Requests(
+        users=pl.Series([user for user, _, _ in rankings], dtype=pl.String),
+        contexts=pl.Series([context for _, context, _ in rankings], dtype=pl.String),
+        lengths=lengths,
+        items=pl.Series([item for _, _, items in rankings for item in items], dtype=pl.String),
     )
-    length = min(panel.depth, *(len(items) for _, _, items in rankings))
-    known = panel.item_rows
-    _refuse(
-        what,
-        "an item that is not in the panel",
-        ((user, item) for user, _, items in rankings for item in items if item not in known),
-    )
-    _refuse(
-        what,
-        "a repeated item",
-        ((user, Counter(items).most_common(1)[0][0]) for user, _, items in rankings if len(set(items)) != len(items)),
-    )
-    block = np.array([[known[item] for item in items[:length]] for _, _, items in rankings], dtype=np.int32)
-    order = _request_order(users, rankings, what)
-    deep = np.ascontiguousarray(block[order]) if length > k else None
-    top = np.ascontiguousarray(block[order][:, :k])
-    return Slates(users[order], tuple(rankings[row][1] for row in order), top, deep)
+    with SlateBlocks(panel, what, k, int(lengths.sum())) as blocks:
+        blocks.add(requests)
+        try:
+            return slates_of(blocks.finish(), k)
+        except TwiceAskedError as twice:
+            which = (
+                f" in context {twice.context!r}" if twice.context else "; tell requests of one user apart by context"
+            )
+            user = panel.users["user_id"][twice.user]
+            raise SlatesError(f"{what}: user {user!r} has two slates{which} ({twice.count} such)") from twice
+
+
+def slates_of(held: Held, k: int) -> Slates:
+    """Slates of ``k``, and deep ones where more is held."""
+    deep = held.block if held.block.shape[1] > k else None
+    top = held.block if deep is None else first_places(held.block, k)
+    return Slates(held.user, held.context, top, deep)
 
 
 def require_same_requests(base: Slates, head: Slates, panel: Panel, sides: tuple[str, str] = ("base", "head")) -> None:
@@ -118,29 +132,3 @@ def require_same_requests(base: Slates, head: Slates, panel: Panel, sides: tuple
             raise SlatesError(
                 f"{side} slates: user {names[user]!r}{where} is not in the {other} slates ({len(only)} such)"
             )
-
-
-def _user_rows(panel: Panel, rankings: Sequence[tuple[str, str, Sequence[str]]], what: str) -> Rows:
-    known = panel.user_rows
-    unknown = [user for user, _, _ in rankings if user not in known]
-    if unknown:
-        raise SlatesError(f"{what}: user {unknown[0]!r} is not in the panel ({len(unknown)} such)")
-    return np.array([known[user] for user, _, _ in rankings], dtype=np.int32)
-
-
-def _request_order(users: Rows, rankings: Sequence[tuple[str, str, Sequence[str]]], what: str) -> list[int]:
-    keys = [(int(user), context) for user, (_, context, _) in zip(users, rankings, strict=True)]
-    order = sorted(range(len(keys)), key=keys.__getitem__)
-    twice = [after for before, after in pairwise(order) if keys[before] == keys[after]]
-    if twice:
-        user, context, _ = rankings[twice[0]]
-        which = f" in context {context!r}" if context else "; tell requests of one user apart by context"
-        raise SlatesError(f"{what}: user {user!r} has two slates{which} ({len(twice)} such)")
-    return order
-
-
-def _refuse(what: str, problem: str, cases: Iterable[tuple[str, object]]) -> None:
-    found = list(cases)
-    if found:
-        user, value = found[0]
-        raise SlatesError(f"{what}: user {user!r}: {problem}: {value!r} ({len(found)} such)")

@@ -63,8 +63,8 @@ def compare_command(
     """Compare recorded slates on a panel."""
     _one_of("--format", format, ("text", "json"))
     whom = read_panel(panel)
-    base, head = read_slates(base_slates, whom), read_slates(head_slates, whom)
-    result = compare(whom, base, head, anchor=read_slates(anchor, whom) if anchor else None)
+    base, head = (read_slates(path, whom, say=say) for path in (base_slates, head_slates))
+    result = compare(whom, base, head, anchor=read_slates(anchor, whom, say=say) if anchor else None)
     _finish_audit(result.to_json(), out, format)
 
 

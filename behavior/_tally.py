@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sums over users, block by block: whole numbers, so that blocks in any order and shards merged in any order are equal.
+
+A user's exposure to a slice is rounded to whole units (a slate has 2**30), so sums are exact; products of two are
+kept in two halves, which stay whole numbers up to four thousand million users.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from behavior._slate_blocks import let_go
+from behavior._weights import position_weights
+
+if TYPE_CHECKING:
+    from behavior._ids import Rows
+    from behavior.panels import Panel
+    from behavior.slates import Slates
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Integers = np.ndarray[Any, np.dtype[np.int64]]
+Cell = tuple[int, int]  # cohort, slice
+
+REACH_DEGREE = 0.5  # an item counts as seen of a slice from this degree of membership on
+MANY_EXPOSED = 100  # from here on, a cell's exposed users are summed up and not kept
+
+_PLACES_AT_ONCE = 1 << 21
+_CELLS_AT_ONCE = 1 << 22
+_DEGREE_STEPS = float(1 << 20)  # degrees are rounded to a millionth, so that sums of weights times degrees are exact
+_HALF = 31  # bits
+
+
+class Sums:
+    """The sums behind ``Moments``: cohorts x slices, exact. Squares and products are in two halves."""
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self.base, self.gain, self.exposed = (np.zeros(shape, dtype=np.int64) for _ in range(3))
+        self.products = np.zeros((3, 2, *shape), dtype=np.int64)  # base², base·gain, gain²; high and low
+
+    def add(self, members: sparse.csr_array, base: Integers, gain: Integers) -> Integers:
+        """Add a block of users, users x slices; returns how many of them are exposed, cohorts x slices."""
+        self.base += members @ base
+        self.gain += members @ gain
+        for index, product in enumerate((base * base, base * gain, gain * gain)):
+            self.products[index, 0] += members @ (product >> _HALF)
+            self.products[index, 1] += members @ (product & ((1 << _HALF) - 1))
+        exposed = np.asarray(members @ ((base != 0) | (gain != 0)).astype(np.int64))
+        self.exposed += exposed
+        return exposed
+
+    def merge(self, other: Sums) -> None:
+        """Add another's sums to these."""
+        self.base += other.base
+        self.gain += other.gain
+        self.exposed += other.exposed
+        self.products += other.products
+
+    def rounded(self, index: int) -> Floats:
+        """The sum of products ``index`` as the nearest float."""
+        high, low = self.products[index].astype(object)
+        return np.asarray((high << _HALF) + low, dtype=np.float64)
+
+
+class Pair(NamedTuple):
+    """Base's and head's item sums, cohorts x items."""
+
+    base: Integers
+    head: Integers
+
+    def merge(self, other: Pair) -> None:
+        """Add another's sums to these."""
+        for mine, theirs in zip(self, other, strict=True):
+            mine[...] += theirs
+
+
+class Tally:
+    """What base and head give to the users seen so far. ``add`` more of them, or ``merge`` another shard's."""
+
+    def __init__(self, panel: Panel, k: int, depth: int | None) -> None:
+        """Begin with nobody; ``depth`` is None where there are no deep slates."""
+        cohorts, items = len(panel.cohorts), panel.items.height
+        self.weights = position_weights(panel.toml.exposure.weights, k)
+        self._even = None if depth is None else position_weights("uniform", depth)
+        self.users, self.changed = np.zeros(cohorts, dtype=np.int64), np.zeros(cohorts, dtype=np.int64)
+        self.top, self.seen = _nothing(cohorts, items), _nothing(cohorts, items)
+        self.deep = None if depth is None else _nothing(cohorts, items)
+        shape = (cohorts, len(panel.slices))
+        self.exposure, self.reach = Sums(shape), Sums(shape)
+        self.few: dict[Cell, Floats] = {}
+        self._cohorts = _cohorts_of_users(panel)
+        self._items = items
+        self._degrees = panel.membership.copy()
+        self._degrees.data = np.rint(self._degrees.data * _DEGREE_STEPS) / _DEGREE_STEPS
+        belongs = panel.membership.copy()
+        belongs.data = (belongs.data >= REACH_DEGREE).astype(np.float64)
+        self._belongs = None if (panel.membership.data == 1.0).all() else belongs
+
+    def add(self, base: Slates, head: Slates, rows: slice) -> None:
+        """Add the users of these rows of both sides, which answer the same requests; all rows of each user."""
+        covered, request = np.unique(base.user[rows].astype(np.int64), return_inverse=True)
+        members = self._cohorts[covered].T.tocsr()
+        self.users += np.asarray(members.sum(axis=1)).ravel()
+        differs = (base.top[rows] != head.top[rows]).any(axis=1)
+        changed = np.bincount(request, weights=differs, minlength=len(covered)) > 0
+        self.changed += members @ changed.astype(np.int64)
+        values, reached = [], []
+        for index, side in enumerate((base, head)):
+            top = _user_items(side.top[rows], request, self.weights, self._items)
+            _pour(members @ top, self.top[index])
+            exposed = np.asarray((top @ self._degrees).todense())
+            values.append(np.rint(exposed).astype(np.int64))
+            top.data = np.ones_like(top.data)
+            _pour(members @ top, self.seen[index])
+            reached.append(exposed > 0 if self._belongs is None else np.asarray((top @ self._belongs).todense()) > 0)
+            if self._even is not None and self.deep is not None and side.deep is not None:
+                deep = side.deep[rows, : len(self._even)]
+                _pour(members @ _user_items(deep, request, self._even, self._items), self.deep[index])
+        exposed = self.exposure.add(members, values[0], values[1] - values[0])
+        self._keep_few(members, exposed, values[0], values[1])
+        seen = [side.astype(np.int64) for side in reached]
+        self.reach.add(members, seen[0], seen[1] - seen[0])
+        for side in (base, head):
+            let_go(side.top)
+            let_go(side.deep)
+
+    def merge(self, other: Tally) -> None:
+        """Add another shard's users, none of whom is among these."""
+        self.users += other.users
+        self.changed += other.changed
+        self.top.merge(other.top)
+        self.seen.merge(other.seen)
+        if self.deep is not None and other.deep is not None:
+            self.deep.merge(other.deep)
+        self.exposure.merge(other.exposure)
+        self.reach.merge(other.reach)
+        for cell, values in other.few.items():
+            self._append(cell, values)
+        self._drop_many()
+
+    def _keep_few(self, members: sparse.csr_array, exposed: Integers, base: Integers, head: Integers) -> None:
+        self._drop_many()
+        for cohort, slice_ in np.argwhere((exposed > 0) & (self.exposure.exposed < MANY_EXPOSED)).tolist():
+            users = members.indices[members.indptr[cohort] : members.indptr[cohort + 1]]
+            values = np.column_stack([base[users, slice_], head[users, slice_]]).astype(np.float64)
+            self._append((cohort, slice_), values[(values > 0).any(axis=1)])
+
+    def _append(self, cell: Cell, values: Floats) -> None:
+        before = self.few.get(cell)
+        self.few[cell] = values if before is None else np.concatenate([before, values])
+
+    def _drop_many(self) -> None:
+        for cell in [cell for cell in self.few if self.exposure.exposed[cell] >= MANY_EXPOSED]:
+            del self.few[cell]
+
+
+def user_blocks(slates: Slates, slices: int) -> list[slice]:
+    """The rows of some ten thousand users after another, all rows of each."""
+    starts = np.append(np.flatnonzero(np.diff(slates.user, prepend=-1)), len(slates.user))
+    rows = max(1, min(_PLACES_AT_ONCE // slates.depth, _CELLS_AT_ONCE // max(1, slices)))
+    wanted = np.arange(0, len(slates.user) + rows, rows)
+    cuts = np.unique(starts[np.searchsorted(starts, wanted).clip(max=len(starts) - 1)])
+    return [slice(int(low), int(high)) for low, high in pairwise(cuts)]
+
+
+def _nothing(cohorts: int, items: int) -> Pair:
+    return Pair(np.zeros((cohorts, items), dtype=np.int64), np.zeros((cohorts, items), dtype=np.int64))
+
+
+def _cohorts_of_users(panel: Panel) -> sparse.csr_array:
+    """The panel's users x cohorts, 0/1."""
+    users = np.concatenate([cohort.members for cohort in panel.cohorts])
+    cohorts = np.repeat(np.arange(len(panel.cohorts)), [len(cohort.members) for cohort in panel.cohorts])
+    shape = (panel.users.height, len(panel.cohorts))
+    return sparse.coo_array((np.ones(len(users), dtype=np.int64), (users, cohorts)), shape=shape).tocsr()
+
+
+def _user_items(block: Rows, request: Integers, weights: Integers, items: int) -> sparse.csr_array:
+    """Users x items: the weight each item gets from each user, as whole numbers."""
+    requests = np.bincount(request)
+    rows, places = block.shape
+    if len(requests) == rows:
+        ends = np.arange(0, (rows + 1) * places, places, dtype=np.int32)
+        return sparse.csr_array(
+            (np.tile(weights, rows), np.ascontiguousarray(block).ravel(), ends), shape=(rows, items)
+        )
+    shared = weights[None, :] // requests[request][:, None]
+    place = (np.repeat(request, places), block.ravel())
+    return sparse.coo_array((shared.ravel(), place), shape=(len(requests), items)).tocsr()
+
+
+def _pour(sums: sparse.csr_array, into: Integers) -> None:
+    """Add a sparse matrix to a dense one."""
+    for row, (low, high) in enumerate(pairwise(sums.indptr)):
+        into[row, sums.indices[low:high]] += sums.data[low:high]
