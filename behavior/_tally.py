@@ -80,18 +80,26 @@ class Pair(NamedTuple):
 class Tally:
     """What base and head give to the users seen so far. ``add`` more of them, or ``merge`` another shard's."""
 
-    def __init__(self, panel: Panel, k: int, depth: int | None) -> None:
-        """Begin with nobody; ``depth`` is None where there are no deep slates."""
+    def __init__(self, panel: Panel, k: int, depth: int | None, *, by_user: bool = False) -> None:
+        """Begin with nobody; ``depth`` is None where there are no deep slates.
+
+        ``below`` holds item sums of equal weights at depth (``deep``), and at ``5 k``, at least 100, where slates go
+        at least twice as deep (``middle``).
+        """
         cohorts, items = len(panel.cohorts), panel.items.height
         self.weights = position_weights(panel.toml.exposure.weights, k)
-        self._even = None if depth is None else position_weights("uniform", depth)
+        depths = {} if depth is None else {"deep": depth}
+        if depth is not None and depth >= 2 * (nearer := max(5 * k, 100)):
+            depths["middle"] = nearer
+        self._even = {name: position_weights("uniform", places) for name, places in depths.items()}
         self.users, self.changed = np.zeros(cohorts, dtype=np.int64), np.zeros(cohorts, dtype=np.int64)
         self.top, self.seen = _nothing(cohorts, items), _nothing(cohorts, items)
-        self.deep = None if depth is None else _nothing(cohorts, items)
+        self.below = {name: _nothing(cohorts, items) for name in depths}
         shape = (cohorts, len(panel.slices))
         self.exposure, self.reach = Sums(shape), Sums(shape)
         self.few: dict[Cell, Floats] = {}
-        self._cohorts = _cohorts_of_users(panel)
+        self.by_user: list[tuple[Integers, Integers]] | None = [] if by_user else None
+        self._cohorts = cohorts_of_users(panel)
         self._items = items
         self._degrees = panel.membership.copy()
         self._degrees.data = np.rint(self._degrees.data * _DEGREE_STEPS) / _DEGREE_STEPS
@@ -116,11 +124,14 @@ class Tally:
             top.data = np.ones_like(top.data)
             _pour(members @ top, self.seen[index])
             reached.append(exposed > 0 if self._belongs is None else np.asarray((top @ self._belongs).todense()) > 0)
-            if self._even is not None and self.deep is not None and side.deep is not None:
-                deep = side.deep[rows, : len(self._even)]
-                _pour(members @ _user_items(deep, request, self._even, self._items), self.deep[index])
+            for name, even in self._even.items():
+                if side.deep is not None:
+                    deep = _user_items(side.deep[rows, : len(even)], request, even, self._items)
+                    _pour(members @ deep, self.below[name][index])
         exposed = self.exposure.add(members, values[0], values[1] - values[0])
         self._keep_few(members, exposed, values[0], values[1])
+        if self.by_user is not None:
+            self.by_user.append((values[0], values[1]))
         seen = [side.astype(np.int64) for side in reached]
         self.reach.add(members, seen[0], seen[1] - seen[0])
         for side in (base, head):
@@ -133,8 +144,8 @@ class Tally:
         self.changed += other.changed
         self.top.merge(other.top)
         self.seen.merge(other.seen)
-        if self.deep is not None and other.deep is not None:
-            self.deep.merge(other.deep)
+        for name, sums in self.below.items():
+            sums.merge(other.below[name])
         self.exposure.merge(other.exposure)
         self.reach.merge(other.reach)
         for cell, values in other.few.items():
@@ -170,7 +181,7 @@ def _nothing(cohorts: int, items: int) -> Pair:
     return Pair(np.zeros((cohorts, items), dtype=np.int64), np.zeros((cohorts, items), dtype=np.int64))
 
 
-def _cohorts_of_users(panel: Panel) -> sparse.csr_array:
+def cohorts_of_users(panel: Panel) -> sparse.csr_array:
     """The panel's users x cohorts, 0/1."""
     users = np.concatenate([cohort.members for cohort in panel.cohorts])
     cohorts = np.repeat(np.arange(len(panel.cohorts)), [len(cohort.members) for cohort in panel.cohorts])

@@ -7,15 +7,17 @@ same bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from behavior._tally import MANY_EXPOSED, REACH_DEGREE, Tally, user_blocks
+from behavior._tally import MANY_EXPOSED, REACH_DEGREE, Tally, cohorts_of_users, user_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from scipy import sparse
 
     from behavior._tally import Pair, Sums
     from behavior.panels import Panel
@@ -32,14 +34,16 @@ class ItemSums:
     """What each shown item got from the users of each cohort: cohorts x shown items, whole numbers.
 
     ``items`` are the row numbers of items shown to anyone by either side; ``top`` weighs positions at ``k``;
-    ``deep`` weighs all positions at depth alike (None without deep slates); ``seen`` counts users who see the item
-    among the first ``k``.
+    ``deep`` weighs all positions at depth alike (None without deep slates); ``middle`` is the same at ``5 k`` (at least
+    100) where slates go at least twice as deep, so that depth never drowns what happens nearer the top; ``seen`` counts
+    users who see the item among the first ``k``.
     """
 
     items: Integers
     top: tuple[Integers, Integers]
     deep: tuple[Integers, Integers] | None
     seen: tuple[Integers, Integers]
+    middle: tuple[Integers, Integers] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,9 @@ class Measured:
 
     ``few`` holds the exposures, users x (base, head), of the exposed users of each cell (cohort, slice) that has fewer
     than ``MANY_EXPOSED`` of them, in no particular order. Exposures, their moments and the item sums at ``k`` are in
-    whole numbers: a share is one of them over ``unit``, which is a user's whole slate.
+    whole numbers: a share is one of them over ``unit``, which is a user's whole slate. ``values`` are all users'
+    exposures, covered users x slices, base and head, and ``members`` the cohorts as a 0/1 matrix, cohorts x covered
+    users, where they were asked for.
     """
 
     unit: float
@@ -75,23 +81,31 @@ class Measured:
     exposure: Moments
     reach: Moments
     few: Mapping[tuple[int, int], Floats]
+    values: tuple[Floats, Floats] | None = None
+    members: sparse.csr_array | None = None
 
 
-def measure(panel: Panel, base: Slates, head: Slates) -> Measured:
+def measure(panel: Panel, base: Slates, head: Slates, *, by_user: bool = False) -> Measured:
     """Measure all slices in all cohorts. Base and head answer the same requests (``require_same_requests``).
 
-    A user with several requests counts once: the requests share the user's weight equally.
+    A user with several requests counts once: the requests share the user's weight equally. With ``by_user``, ``values``
+    and ``members`` are there too, which takes memory for every user.
     """
-    return measured(tally(panel, base, head))
+    sums = tally(panel, base, head, by_user=by_user)
+    if sums.by_user is None:
+        return measured(sums)
+    values = [np.concatenate(side).astype(np.float64) for side in zip(*sums.by_user, strict=True)]
+    members = cohorts_of_users(panel)[np.unique(base.user.astype(np.int64))].T.tocsr()
+    return replace(measured(sums), values=(values[0], values[1]), members=members)
 
 
-def tally(panel: Panel, base: Slates, head: Slates) -> Tally:
+def tally(panel: Panel, base: Slates, head: Slates, *, by_user: bool = False) -> Tally:
     """The sums over the users of a shard: ``Tally.merge`` adds shards up, in any order to the same bytes.
 
     Users are taken a block at a time, so memory does not grow with them.
     """
     depth = None if base.deep is None or head.deep is None else min(base.deep.shape[1], head.deep.shape[1])
-    sums = Tally(panel, base.top.shape[1], depth)
+    sums = Tally(panel, base.top.shape[1], depth, by_user=by_user)
     for rows in user_blocks(base, len(panel.slices)):
         sums.add(base, head, rows)
     return sums
@@ -99,7 +113,7 @@ def tally(panel: Panel, base: Slates, head: Slates) -> Tally:
 
 def measured(sums: Tally) -> Measured:
     """What the sums over all users say. The tally is not to be added to any more."""
-    sides = [side for pair in (sums.top, sums.deep) if pair is not None for side in pair]
+    sides = [side for pair in (sums.top, *sums.below.values()) for side in pair]
     items = np.flatnonzero(np.logical_or.reduce([side.any(axis=0) for side in sides]))
 
     def shown(pair: Pair) -> tuple[Integers, Integers]:
@@ -114,8 +128,9 @@ def measured(sums: Tally) -> Measured:
         sums=ItemSums(
             items=items,
             top=shown(sums.top),
-            deep=None if sums.deep is None else shown(sums.deep),
             seen=shown(sums.seen),
+            deep=shown(sums.below["deep"]) if "deep" in sums.below else None,
+            middle=shown(sums.below["middle"]) if "middle" in sums.below else None,
         ),
         exposure=_moments(sums.exposure),
         reach=_moments(sums.reach),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from behavior import Slates, _analysis, _slate_blocks, _slate_files, _tally, compare, read_slates, write_slates
 from behavior._ids import RowNumbers
-from behavior.exposure import measured, tally
+from behavior.exposure import measure, measured, tally
 from evidence import SlatesError, canonical
 
 if TYPE_CHECKING:
@@ -119,6 +119,19 @@ def test_exposures_are_kept_for_cells_with_few_exposed_users_only(
     }
     assert all(len(values) == exposed[cell] and (values > 0).any(axis=1).all() for cell, values in found.few.items())
     assert (exposed >= _tally.MANY_EXPOSED).any()
+
+
+def test_exposures_of_every_user_are_there_when_they_are_asked_for(
+    panel: Panel, sides: tuple[Slates, Slates], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_tally, "_PLACES_AT_ONCE", 700)
+    found = measure(panel, *sides, by_user=True)
+    assert found.values is not None
+    assert found.members is not None
+    assert found.values[0].shape == (300, 3)
+    assert (found.members @ found.values[0] == found.exposure.base).all()
+    assert (found.members @ (found.values[1] - found.values[0]) == found.exposure.gain).all()
+    assert measure(panel, *sides).values is None
 
 
 def test_moments_are_exact_where_floats_would_round() -> None:
