@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from behavior._matching import Matching
 from behavior._random import keyed
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ _FEWEST_SIDE_BY_SIDE = 64  # below it, one at a time is faster
 _DRAWN = 1 << 25  # places drawn at once, at most
 _HELD = 1 << 22  # shifts held at once, at most
 _FEW_COLUMNS = 4
+_WORK = 1e12  # products of one label and one shift: about half a minute
+_FEW_ITEMS = 2000  # a slice of fewer is always permuted item by item
 _EXACT = float(1 << 24)  # whole numbers up to here are exact in float32
 _TIE = 1e-12  # relative: sums that differ by rounding alone are equal
 
@@ -73,28 +76,62 @@ def permute(
     being permuted anyway, and so the order and names of items change nothing, to the byte. Shifts are turned to point
     the same way whichever side is base, so that base and head can change places.
     """
-    slices, cohorts, statistics = null.z.shape
-    masks = {name: np.array([family == name for family in families]) for name in sorted(set(families))}
-    maxima = {name: np.zeros(draws.permutations) for name in masks}
+    _, cohorts, statistics = null.z.shape
+    names = np.array(families)
+    maxima = {name: np.zeros(draws.permutations) for name in sorted(set(families))}
     largest = np.abs(null.z).max(axis=2, initial=0.0) * (1.0 - _TIE)
     count = np.zeros(largest.shape)
     if not shifts.any() or not families:
         return maxima, count + draws.permutations
     sign = _orientation(shifts)
-    sums = _Sums(labels, shifts * sign, codes)
     expected = (null.expected * sign).transpose(0, 2, 1)[:, None]
     inverse = null.inverse.transpose(0, 2, 1)[:, None]
-    done = 0
-    for places in landings(sums.codes, sums.labelled, draws, sums.width):
-        drawn = sums.under(places).reshape(slices, -1, statistics, cohorts)
-        drawn -= expected
-        drawn *= inverse
-        size = np.abs(drawn, out=drawn).max(axis=2)
-        count += (size >= largest[:, None]).sum(axis=1)
-        for name, mask in masks.items():
-            maxima[name][done : done + size.shape[1]] = size[mask].max(axis=(0, 2), initial=0.0)
-        done += size.shape[1]
+    for which, blocks in _drawn(labels, shifts * sign, codes, inverse, draws):
+        done = 0
+        for drawn in blocks:
+            cells = drawn.reshape(len(which), -1, statistics, cohorts)
+            cells -= expected[which]
+            cells *= inverse[which]
+            size = np.abs(cells, out=cells).max(axis=2)
+            count[which] += (size >= largest[which][:, None]).sum(axis=1)
+            for name, maximum in maxima.items():
+                among = maximum[done : done + size.shape[1]]
+                np.maximum(among, size[names[which] == name].max(axis=(0, 2), initial=0.0), out=among)
+            done += size.shape[1]
     return maxima, count
+
+
+def _drawn(
+    labels: sparse.csr_array, shifts: Floats, codes: Integers, inverse: Floats, draws: Draws
+) -> Iterator[tuple[Integers, Iterator[Floats]]]:
+    """Groups of slices, each with blocks of sums: slices x permutations x columns.
+
+    All slices are permuted item by item where that is less than ``_WORK``. Beyond it only those of few items are; the
+    others' light items are drawn from the normal that matches (``Matching``). The two groups are independent then,
+    where jointly permuted labels would be a little dependent: the largest of both is no smaller for it.
+    """
+    members = np.diff(labels.tocsc().indptr)
+    work = float(draws.permutations) * np.count_nonzero(np.diff(labels.indptr)) * shifts.shape[1] * len(members)
+    large = np.flatnonzero(members >= _FEW_ITEMS) if work > _WORK else members[:0]
+    small = np.setdiff1d(np.arange(len(members)), large)
+    if len(small):
+        sums = _Sums(labels[:, small], shifts, codes)
+        yield small, (sums.under(places) for places in landings(sums.codes, sums.labelled, draws, sums.width))
+    if len(large):
+        yield large, _matched(labels[:, large], shifts, codes, inverse[large], draws)
+
+
+def _matched(
+    labels: sparse.csr_array, shifts: Floats, codes: Integers, inverse: Floats, draws: Draws
+) -> Iterator[Floats]:
+    deviation = 1.0 / np.where(inverse > 0, inverse, np.inf).reshape(len(inverse), -1)
+    matching = Matching(labels, shifts, codes, deviation)
+    rows = max(1, min(SHARD, _HELD // (labels.shape[1] * shifts.shape[1])))
+    for shard, start in enumerate(range(0, draws.permutations, SHARD)):
+        generator = keyed(draws.seed, draws.probe, "matching", shard)
+        size = min(SHARD, draws.permutations - start)
+        for first in range(0, size, rows):
+            yield matching.drawn(generator, min(rows, size - first), _landing)
 
 
 def coarse(shifts: Floats) -> Floats:
@@ -169,7 +206,7 @@ class _Sums:
         has = signature > 0
         self.codes = np.sort(codes)
         self.labelled = np.bincount(codes, weights=has).astype(np.int64)
-        by_shift = np.ascontiguousarray(shifts[np.lexsort((*shifts.T, codes))])
+        by_shift = np.ascontiguousarray(shifts[np.lexsort((_row_hash(shifts), codes))])
         self._shifts, self._narrow = by_shift, by_shift.astype(np.float32)
         # Labelled items stand first within their stratum: they are the ones that are given places.
         order = np.lexsort((signature, ~has, codes))
@@ -201,6 +238,15 @@ class _Sums:
             return np.stack(taken, axis=2)
         moved = self._narrow.take(places, axis=0).reshape(-1, rows * columns)
         return (self._member @ moved).reshape(-1, rows, columns)
+
+
+def _row_hash(shifts: Floats) -> Integers:
+    """A number for each row of whole numbers, exact, so that rows can be ordered whatever their order is."""
+    factors = keyed(0, "shift order").integers(1 << 62, size=shifts.shape[1]) | 1
+    total = np.zeros(len(shifts), dtype=np.int64)
+    for column, factor in zip(shifts.T, factors, strict=True):
+        total += column.astype(np.int64) * factor  # wraps around, which is as good an order
+    return total
 
 
 def _orientation(shifts: Floats) -> float:
