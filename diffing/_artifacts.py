@@ -24,7 +24,6 @@ class Verdicts(NamedTuple):
 _REASONS = {
     What.WEIGHTS: ("weights", "model weights: tensor diff not part of this version"),
     What.DEPENDENCY: ("dependency", "dependencies: dependency diff not part of this version"),
-    What.NOTEBOOK: ("notebook", "a notebook: cells are not read in this version"),
     What.MEDIA: ("media", "binary media"),
 }
 
@@ -51,7 +50,9 @@ def without_facts(change: Change, kind: FileKind) -> Verdicts:
         excused = excuse(change.path)
         known = (
             f"{kind.title}: no grammar for it in this version"
-            if kind.title != "unknown"
+            if kind.title != "unknown" and not excused
+            else kind.title
+            if excused
             else "a text file of no known language"
         )
         return Verdicts(

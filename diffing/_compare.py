@@ -140,7 +140,10 @@ class Comparison:
         if after is not None:
             text = text_of(after)
             self.outcome.findings += character_findings(
-                change.path, text_of(before or b""), text, code=kind.what is What.CODE
+                change.path,
+                text_of(before or b""),
+                text,
+                code=kind.what is What.CODE and not (kind.table and kind.table.prose),
             )
         if kind.what is What.TEXT or kind.table is None:
             self._list(change, before, after)
@@ -171,14 +174,14 @@ class Comparison:
             old = parse(change.old_path or path, normalised(before), table) if before is not None else None
             new = parse(path, normalised(after), table) if after is not None else None
         except TooManyNodesError as error:
-            self._skip(path, str(error), excuse(path) or "size")
+            self._skip(path, str(error), excuse(path) or ("notebook" if table.embedded else "size"))
             return False
         for parsed, side in ((new, "head"), (old, "base")):
             if parsed is not None and parsed.errors and (side == "head" or new is None or not new.errors):
                 self._take(_not_parsed(path, parsed, side))
         waiting = _Waiting(path, old, new, equal=bool(old and new and old.form == new.form))
         if waiting.equal:
-            return True
+            return not table.prose
         if path == MANIFEST:
             self.outcome.findings += manifest_findings(
                 path, *(facts_of(one, {}) if one else None for one in (old, new))

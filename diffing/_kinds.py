@@ -27,25 +27,10 @@ _MEDIA = word_set("""
 _UNSAFE = word_set(".pkl .pickle .pck .joblib .pt .pth .ckpt .h5 .hdf5 .keras .pb .dill .cloudpickle .mar .rds .rdata")
 _WEIGHTS = word_set(".npy .npz .safetensors .onnx .gguf .parquet .arrow .feather .ubj .skops")
 _ENDINGS = {
-    "JavaScript": ".js .mjs .cjs .jsx",
-    "TypeScript": ".ts .tsx",
-    "Scala": ".scala .sc",
-    "Java": ".java",
-    "Kotlin": ".kt .kts",
-    "Rust": ".rs",
-    "Go": ".go",
-    "C": ".c .h",
-    "C++": ".cc .cpp .cxx .hpp .hh",
-    "Ruby": ".rb",
-    "SQL": ".sql",
     "Cython": ".pyx .pxd",
     "shell": ".sh .bash",
     "PowerShell": ".ps1",
     "batch": ".bat",
-    "HOCON": ".conf .hocon",
-    "properties": ".properties",
-    "INI": ".ini .cfg",
-    "environment": ".env",
     "HTML": ".html .htm",
     "CSS": ".css .scss",
     "XML": ".xml",
@@ -60,7 +45,6 @@ _ENDINGS = {
     "Swift": ".swift",
     "R": ".r",
     "Julia": ".jl",
-    "CUDA": ".cu",
     "Terraform": ".tf",
     "Jinja": ".j2 .jinja",
     "Mako": ".mako",
@@ -89,7 +73,10 @@ _VENDORED = word_set(
 _GENERATED = re.compile(
     r".*(?:\.min\.(?:js|css)|\.bundle\.js|\.map|_pb2(?:_grpc)?\.pyi?|\.pb\.go|\.pb\.(?:cc|h)|\.snap)", re.IGNORECASE
 )
-_TEST = re.compile(r"test_.*\.py|.*_test\.py|conftest\.py")
+_TEST = re.compile(
+    r"test_.*\.py|.*_test\.py|conftest\.py|.*_test\.(?:go|cc|cpp)|.*(?:Test|Tests|Spec|Suite|IT)\.(?:java|kt|scala)|"
+    r".*\.(?:test|spec)\.[cm]?[jt]sx?|.*_(?:spec|test)\.rb"
+)
 _LFS = b"version https://git-lfs.github.com/spec/"
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _SNIFFED = 8_000
@@ -130,7 +117,6 @@ class What(Enum):
     LFS = auto()
     BINARY = auto()
     DEPENDENCY = auto()
-    NOTEBOOK = auto()
     LANGUAGE = auto()  # no table reads it
 
 
@@ -146,7 +132,7 @@ class FileKind(NamedTuple):
         """The language as evidence names it; None where nothing reads the file."""
         if self.table is not None:
             return self.table.name
-        return {What.TEXT: "text", What.NOTEBOOK: "notebook"}.get(self.what) or (
+        return {What.TEXT: "text"}.get(self.what) or (
             self.title.lower() if self.what is What.LANGUAGE and self.title != "unknown" else None
         )
 
@@ -159,12 +145,10 @@ def kind_of(path: str, content: bytes | None) -> FileKind:
     by_content = _by_content(suffix, known)
     if by_content is not None:
         return by_content
-    table = BY_SUFFIX.get(suffix)
-    if suffix == ".ipynb":
-        kind = FileKind(What.NOTEBOOK, "notebook")
-    elif _DEPENDENCIES.fullmatch(name):
+    table = BY_SUFFIX.get(".env" if name.startswith(".env") else suffix)
+    if _DEPENDENCIES.fullmatch(name):
         kind = FileKind(What.DEPENDENCY, "dependencies")
-    elif table is not None:
+    elif table is not None and not (table.built and excuse(path)):
         kind = FileKind(What.CODE, table.title, table)
     elif _is_binary(known) or (content is None and suffix not in _TEXT and suffix not in _LANGUAGES):
         kind = FileKind(What.BINARY, suffix.lstrip(".") or "binary")
@@ -191,6 +175,8 @@ def _text_kind(name: str, suffix: str, content: bytes) -> FileKind:
     plain = suffix in _TEXT or name in _TEXT or name in _TEXT_NAMES or (not suffix and stem in _TEXT_NAMES)
     if plain or not content.strip():
         return FileKind(What.TEXT, "text")
+    if suffix in BY_SUFFIX:
+        return FileKind(What.LANGUAGE, BY_SUFFIX[suffix].title)
     if suffix in _LANGUAGES:
         return FileKind(What.LANGUAGE, _LANGUAGES[suffix])
     return FileKind(What.LANGUAGE, _NAMED.get(stem, "unknown"))
@@ -204,9 +190,8 @@ def excuse(path: str) -> str | None:
 
 
 def is_test(path: str) -> bool:
-    """Whether a file is a test by its name, as pytest collects them."""
-    name = PurePosixPath(path).name
-    return bool(_TEST.fullmatch(name)) and name.endswith(".py")
+    """Whether a file is a test by its name, as the test runners of its language collect them."""
+    return bool(_TEST.fullmatch(PurePosixPath(path).name))
 
 
 def _is_binary(content: bytes) -> bool:

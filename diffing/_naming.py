@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from diffing._normal import literal_value
 from diffing.languages import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from diffing._facts import Scalar, Value
     from diffing._tree import Node
@@ -35,6 +36,7 @@ WRAPPERS = frozenset(
 _PASSING = frozenset(
     {"lower", "upper", "strip", "casefold", "astype", "to_numpy", "fillna", "tolist", "item", "get_level_values"}
 )
+_CONSTANT = re.compile(r"k?[A-Z]")
 _SELF = frozenset({"self", "cls", "this"})
 _MOST_PARTS = 16
 _LONGEST = 200
@@ -145,14 +147,19 @@ def key_text(node: Node) -> str:
     return dotted(node) or "?"
 
 
-def module_constants(root: Node) -> dict[str, Value]:
-    """Names that the top level of a file sets once, to a literal or a list of literals."""
+def module_constants(root: Node, *, nested: bool = False) -> dict[str, Value]:
+    """Names that the top level of a file sets once, to a literal or a list of literals.
+
+    ``nested``: those of classes and namespaces count too, where they start with a capital (or ``k`` and one).
+    """
     found: dict[str, Value] = {}
     twice: set[str] = set()
-    for node in root.children:
+    for node in _top_level(root) if nested else root.children:
         if node.kind is not Kind.ASSIGN or node.children[0].kind is not Kind.NAME:
             continue
         name = node.children[0].text
+        if nested and not _CONSTANT.match(name):
+            continue
         value = unwrapped(node.children[1])
         if name in found:
             twice.add(name)
@@ -163,3 +170,13 @@ def module_constants(root: Node) -> dict[str, Value]:
         else:
             twice.add(name)
     return {name: value for name, value in found.items() if name not in twice}
+
+
+def _top_level(root: Node) -> Iterator[Node]:
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if node.kind in {Kind.BLOCK, Kind.CLASS}:
+            stack.extend(reversed(node.children))
+        else:
+            yield node

@@ -56,9 +56,9 @@ def parse(path: str, source: bytes, table: Table) -> Parsed:
     """
     lowered = lower(source, table)
     form = syntax_form(lowered.root)
-    constants = {} if table.config else module_constants(lowered.root)
+    constants = {} if table.config else module_constants(lowered.root, nested=table.nested)
     definitions = {} if table.config else definition_forms(lowered.root)
-    return Parsed(path, source, table, lowered, form, constants, definitions)
+    return Parsed(path, lowered.source, table, lowered, form, constants, definitions)
 
 
 def unchanged(old: Parsed | None, new: Parsed | None) -> frozenset[str]:

@@ -12,33 +12,21 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tree_sitter import Language, Parser
 
-from diffing.languages import Kind, Rule, Table
+from diffing.languages import Kind, Node, Rule, Table
+from diffing.languages.operators import by_operator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from tree_sitter import Node as SyntaxNode
     from tree_sitter import Tree, TreeCursor
 
+__all__ = ["MAX_NODES", "Lowered", "Node", "Span", "TooManyNodesError", "lower", "postorder", "preorder"]
+
 MAX_NODES = 600_000  # about 250 MB at the most while one file is read
-_PUNCTUATION = frozenset("()[]{},;:.\n=") | {"", "'", '"', "->", "=>"}
+_PUNCTUATION = frozenset("()[]{},;:.\n=`") | {"", "'", '"', "->", "=>", ":=", "::", "?.", "<-", "${", "#{"}
 _UNKNOWN = Rule()
 _PARSE_ERROR = "ERROR"
-
-
-@dataclass(slots=True, eq=False)
-class Node:
-    """One piece of syntax. Lines count from 1; ``start`` and ``end`` are byte offsets into the source."""
-
-    kind: Kind
-    text: str
-    children: list[Node]
-    line: int
-    end_line: int
-    start: int
-    end: int
-    form: str = ""
-    alias: str = ""
 
 
 class Span(NamedTuple):
@@ -50,11 +38,15 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
-    """A file's tree, the lines that did not parse, and how many syntax nodes it had."""
+    """A file's tree, the lines that did not parse, how many syntax nodes it had, and the bytes that its offsets count.
+
+    Those are the file's own, or what is embedded in it (the cells of a notebook).
+    """
 
     root: Node
     errors: tuple[Span, ...]
     nodes: int
+    source: bytes
 
 
 class TooManyNodesError(Exception):
@@ -69,9 +61,15 @@ class _Frame:
     children: list[tuple[str | None, Node]] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
 
+    @property
+    def name(self) -> str | None:
+        """What its parent's rule may call it: its field, or its type where it has none."""
+        return self.field_name or self.syntax.type
+
 
 @cache
 def _parser(table: Table) -> Parser:
+    assert table.grammar is not None  # noqa: S101 - a table has a grammar or a reader
     return Parser(Language(table.grammar()))
 
 
@@ -84,11 +82,31 @@ def lower(source: bytes, table: Table, *, limit: int = MAX_NODES) -> Lowered:
     refused = table.refuse(source) if table.refuse else None
     if refused:
         raise TooManyNodesError(refused)
+    if table.reader is not None:
+        root, spans, count = table.reader(source)
+        if count > limit:
+            raise TooManyNodesError(f"{count:,} pieces of syntax, over the limit of {limit:,}")
+        return Lowered(root, _merged([Span(*span) for span in spans]), count, source)
+    if table.embedded is not None:
+        return _embedded(*table.embedded(source), limit)
     tree = _parser(table).parse(source)
     nodes = tree.root_node.descendant_count
     if nodes > limit:
         raise TooManyNodesError(f"{nodes:,} syntax nodes, over the limit of {limit:,}")
     return _Lowering(source, table, tree).run(nodes)
+
+
+def _embedded(source: bytes, inner: Table, lines: Sequence[int], limit: int) -> Lowered:
+    """What is embedded in a file, with the file's lines."""
+    lowered = lower(source, inner, limit=limit)
+
+    def own(line: int) -> int:
+        return lines[min(line, len(lines)) - 1] if line and lines else line
+
+    for node in preorder(lowered.root):
+        node.line, node.end_line = own(node.line), own(node.end_line)
+    spans = [Span(own(span.line), own(span.end_line)) for span in lowered.errors]
+    return Lowered(lowered.root, tuple(spans), lowered.nodes, lowered.source)
 
 
 class _Lowering:
@@ -110,7 +128,7 @@ class _Lowering:
                     break
                 self._close(stack)
         root = top.children[0][1] if top.children else _nothing()
-        return Lowered(root, _merged(self.errors), nodes)
+        return Lowered(root, _merged(self.errors), nodes, self.source)
 
     def _enter(self, cursor: TreeCursor, stack: list[_Frame]) -> bool:
         """Take up the node under the cursor; whether its children are to be read."""
@@ -119,26 +137,38 @@ class _Lowering:
         if self.broken and (syntax.is_missing or syntax.type == _PARSE_ERROR):
             self.errors.append(Span(syntax.start_point.row + 1, syntax.end_point.row + 1))
         if not syntax.is_named:
-            token = syntax.type
-            if token not in _PUNCTUATION:
-                stack[-1].tokens.append(self.table.operators.get(token, token))
+            self._token(syntax.type, stack[-1])
             return False
-        rule = self.table.rules.get(syntax.type, _UNKNOWN)
+        rule = self.table.rules.get(syntax.type)
+        if rule is None:
+            rule = self.table.otherwise(syntax.type) if self.table.otherwise else _UNKNOWN
         if rule.skip:
+            return False
+        if rule.token:
+            text = rule.label or self.source[syntax.start_byte : syntax.end_byte].decode("utf-8", "replace")
+            stack[-1].tokens.append(self.table.operators.get(text, text))
             return False
         variant = self.table.variants.get(syntax.type)
         if variant is not None and variant[0](self.source[syntax.start_byte : syntax.end_byte]):
             rule = variant[1]
         frame = _Frame(syntax, rule, cursor.field_name)
         if rule.leaf or not syntax.child_count:
-            stack[-1].children.append((frame.field_name, self._leaf(frame)))
+            stack[-1].children.append((frame.name, self._leaf(frame)))
             return False
         stack.append(frame)
         return True
 
+    def _token(self, token: str, frame: _Frame) -> None:
+        spelled = self.table.operators.get(token)
+        if spelled is not None or token not in _PUNCTUATION:
+            frame.tokens.append(token if spelled is None else spelled)
+
     def _close(self, stack: list[_Frame]) -> None:
         frame = stack.pop()
-        stack[-1].children.append((frame.field_name, self._inner(frame)))
+        if frame.rule.splice:
+            stack[-1].children += frame.children
+        else:
+            stack[-1].children.append((frame.name, self._inner(frame)))
 
     def _leaf(self, frame: _Frame) -> Node:
         syntax = frame.syntax
@@ -147,12 +177,18 @@ class _Lowering:
             text = frame.rule.decode(text)
         elif frame.rule.kind is Kind.OTHER:
             text = f"{syntax.type} {text}"
-        return self._node(frame, text, [])
+        node = self._node(frame, text, [])
+        return frame.rule.shape(node) if frame.rule.shape else node
 
     def _inner(self, frame: _Frame) -> Node:
         rule = frame.rule
         if rule.through and len(frame.children) == 1:
             return frame.children[0][1]
+        node = self._kinded(frame)
+        return rule.shape(node) if rule.shape else node
+
+    def _kinded(self, frame: _Frame) -> Node:
+        rule = frame.rule
         children = _ordered(frame)
         tokens = ",".join(frame.tokens)
         text = f"{frame.syntax.type} {tokens}".strip() if rule.kind is Kind.OTHER else tokens
@@ -162,10 +198,18 @@ class _Lowering:
             return self._node(frame, "", children, Kind.TEMPLATE)
         if self.table.statements_of_text and rule.kind is Kind.BLOCK:
             children = [child for child in children if child.kind is not Kind.STRING]
-        if rule.kind is Kind.UNARY and rule.fields and children[0].kind is Kind.NUMBER and tokens in {"-", "+"}:
+        if (
+            rule.kind is Kind.UNARY
+            and (rule.fields or rule.order)
+            and children[0].kind is Kind.NUMBER
+            and tokens in {"-", "+"}
+        ):
             number = children[0].text.lstrip("+")
             negative = number.startswith("-") is not (tokens == "-")
             return self._node(frame, f"-{number.lstrip('-')}" if negative else number.lstrip("-"), [], Kind.NUMBER)
+        if rule.binary:
+            kind, text = by_operator(tokens)
+            return self._node(frame, text, children, kind)
         return self._node(frame, text if rule.label is None else rule.label, children)
 
     @staticmethod

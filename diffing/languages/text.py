@@ -10,6 +10,9 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "\n": "", "b": "\b", "f"
 _ESCAPE = re.compile(r"\\(u\{[0-9a-fA-F]{1,6}\}|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.|\n)", re.DOTALL)
 _PREFIX = re.compile(r"^([A-Za-z]{0,3})('''|\"\"\"|'|\")")
 _BASED = re.compile(r"^[+-]?0[xXoObB]")
+_RAW = re.compile(r"^b?r(#*)\"")
+_SUFFIX = re.compile(r"(?:[iuf](?:8|16|32|64|128|size)|[uUlLfFdDn]{1,3})$")
+_BASED_SUFFIX = re.compile(r"(?:[iu](?:8|16|32|64|128|size)|[uUlLn]{1,3})$")
 _LONGEST_NUMBER = 300
 
 
@@ -50,7 +53,8 @@ def block_scalar(text: str) -> str:
 
 def number(text: str) -> float | int | None:
     """The value of a numeric literal; None for what JSON cannot carry (complex, infinite, absurdly long)."""
-    plain = text.replace("_", "").rstrip("lLfFdD") if not _BASED.match(text) else text.replace("_", "").rstrip("lL")
+    plain = text.replace("_", "").replace("'", "")
+    plain = _BASED_SUFFIX.sub("", plain) if _BASED.match(plain) else _SUFFIX.sub("", plain)
     if len(plain) > _LONGEST_NUMBER:
         return None
     try:
@@ -62,3 +66,21 @@ def number(text: str) -> float | int | None:
     except ValueError:
         return None
     return value if math.isfinite(value) else None
+
+
+def raw_quoted(text: str) -> str:
+    """The value of a string literal that may also be a raw one: Go's backticks, Rust's ``r#"…"#``."""
+    if text.startswith("`"):
+        return text[1:-1]
+    match = _RAW.match(text)
+    return text[match.end() : -len(match.group(1)) - 1] if match else quoted(text)
+
+
+def symbol(text: str) -> str:
+    """The name of a Ruby symbol, or of a hash key."""
+    return text.strip(":").strip('"')
+
+
+def sql_quoted(text: str) -> str:
+    """The value of an SQL string."""
+    return text[1:-1].replace(text[0] * 2, text[0])

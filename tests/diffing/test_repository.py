@@ -64,7 +64,7 @@ def test_the_document_is_as_the_formats_say(commits: Callable[..., Repository]) 
     assert document["verdict"] == "fail"
     assert set(document["base"]) == set(document["head"]) == {"commit", "tree"}
     assert document["files"] == [
-        {"path": "README.md", "old_path": None, "status": "added", "language": "text", "lines_added": 1,
+        {"path": "README.md", "old_path": None, "status": "added", "language": "markdown", "lines_added": 1,
          "lines_removed": 0, "syntax_equal": False},
         {"path": "rank.py", "old_path": None, "status": "modified", "language": "python", "lines_added": 1,
          "lines_removed": 1, "syntax_equal": False},
@@ -128,7 +128,8 @@ def test_a_file_only_renamed_is_silent_whatever_it_is(commits: Callable[..., Rep
         ("logo2.png", b"\x00\x00\x00 no picture", "opaque-artifact", "binary", "fail"),
         ("node_modules/x/index.js", b"x = 1;\n", None, "vendored", "pass"),
         ("static/app.min.js", b"x=1\n", None, "generated", "pass"),
-        ("app.js", b"x = 1;\n", None, "language", "inconclusive"),
+        ("app.lua", b"x = 1\n", None, "language", "inconclusive"),
+        ("fast.pyx", b"cdef int x = 1\n", None, "language", "inconclusive"),
         ("run", b"#!/bin/sh\n", None, "language", "inconclusive"),
         ("requirements.txt", b"numpy==2.0\n", None, "dependency", "inconclusive"),
         ("a.ipynb", b"{}\n", None, "notebook", "inconclusive"),
