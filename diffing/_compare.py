@@ -17,12 +17,16 @@ from diffing._kinds import MANIFEST, FileKind, What, excuse, is_test, kind_of
 from diffing._lines import compare_lines, split_lines
 from diffing._literals import literal_findings
 from diffing._manifest import manifest_findings
+from diffing._monitoring import monitoring_findings
 from diffing._pairing import match_literals
 from diffing._placing import FilePair, Places
 from diffing._reading import Parsed, facts_of, parse, text_list, unchanged
+from diffing._redactions import blanked_numbers
 from diffing._specials import special_findings
 from diffing._tree import TooManyNodesError
+from diffing._wiring import wiring_findings
 from diffing.changes import FileChange, NotAnalysed
+from diffing.languages import MARKDOWN
 from evidence import Finding, Location, Severity, worst_first
 
 if TYPE_CHECKING:
@@ -101,15 +105,27 @@ class Comparison:
         places = Places(self._pairs)
         specials = list(special_findings(self._pairs))
         singled = {(finding.location.path, str(finding.evidence["name"])) for finding in specials if finding.location}
+        matches = [
+            match
+            for prose in (False, True)  # a documented value is no value that moved out of the code
+            for match in match_literals([pair for pair in self._pairs if _is_prose(pair) is prose], places)
+        ]
         found = [
-            *literal_findings(match_literals(self._pairs, places), places, singled),
+            *literal_findings(matches, places, singled),
+            *blanked_numbers(matches),
+            *wiring_findings(self._pairs, places),
+            *monitoring_findings(self._pairs, places),
             *specials,
             *condition_findings(self._pairs, places),
             *formula_findings(self._pairs, places),
         ]
         tests = _tests(self._pairs)
         own = [
-            _of_a_test(finding) if finding.location and finding.location.path in tests else finding
+            _of_a_test(finding)
+            if finding.location and finding.location.path in tests
+            else _of_a_document(finding)
+            if finding.location and finding.location.path.lower().endswith(MARKDOWN.suffixes)
+            else finding
             for finding in found
             if finding.location is None or finding.location.path != MANIFEST
         ]
@@ -225,6 +241,16 @@ def _of_a_test(finding: Finding) -> Finding:
     if not finding.severity.at_least(Severity.MEDIUM):
         return finding
     return replace(finding, severity=Severity.LOW, detail=f"In a test. {finding.detail}")
+
+
+def _is_prose(pair: FilePair) -> bool:
+    return pair.path.lower().endswith(MARKDOWN.suffixes)
+
+
+def _of_a_document(finding: Finding) -> Finding:
+    """A documented value weighs low at most: nothing that runs reads it."""
+    severity = Severity.LOW if finding.severity.at_least(Severity.LOW) else finding.severity
+    return replace(finding, severity=severity, detail=f"A documented value. {finding.detail}")
 
 
 def _kind(change: Change) -> FileKind:

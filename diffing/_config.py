@@ -7,11 +7,11 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from diffing._boosts import map_boosts, scoped_boosts
-from diffing._facts import Facts, Literal
+from diffing._facts import Facts, Literal, Member
 from diffing._flow import Feeds
 from diffing._naming import SCALARS, key_text, list_values
 from diffing._normal import literal_value
-from diffing._words import ADDING, SCOPE, is_metric, is_score, words
+from diffing._words import ADDING, SCOPE, is_metric, is_rule_table, is_score, words
 from diffing.languages import Kind
 
 if TYPE_CHECKING:
@@ -80,15 +80,18 @@ def _pair(node: Node, path: str) -> list[tuple[Node, str, str]]:
 
 def _sequence(node: Node, path: str, container: str, facts: Facts) -> list[tuple[Node, str, str]]:
     values = list_values(node)
+    if is_rule_table(path):
+        _members(node, path, facts)
     if values is not None:
         _add(facts, node, path, container, values, "list")
         return []
     if len(node.children) > _TABLE:
         _add(facts, node, path, container, tuple(sorted(child.form for child in node.children)), "table")
         return []
+    labels = [_label(child) or _content(child) for child in node.children]
     visits = []
     for at, child in enumerate(node.children):
-        inner = f"{path}[{_label(child) or at}]"
+        inner = f"{path}[{labels[at] if labels[at] and labels.count(labels[at]) == 1 else at}]"
         visits.append((child, inner, inner))
     return visits
 
@@ -104,6 +107,24 @@ def _label(record: Node) -> str:
         if key in named:
             return str(literal_value(named[key]))[:80]
     return ""
+
+
+def _content(record: Node) -> str:
+    """What a record without a name is known by: its texts, so that one moved past others is the same one."""
+    texts = [
+        f"{key_text(pair.children[0])}={pair.children[1].text}"
+        for pair in record.children
+        if pair.kind is Kind.PAIR and len(pair.children) > 1 and pair.children[1].kind is Kind.STRING
+    ]
+    return ",".join(texts)[:80]
+
+
+def _members(node: Node, path: str, facts: Facts) -> None:
+    """The members of a list of rules, by name."""
+    for child in node.children[:_TABLE]:
+        name = str(literal_value(child)) if child.kind is Kind.STRING else _label(child) or _content(child)
+        if name:
+            facts.members.append(Member(name[:120], "", path, "config", name[:120], child.line, child.end_line))
 
 
 def _join(path: str, key: str) -> str:

@@ -21,7 +21,7 @@ from diffing._naming import (
 )
 from diffing._normal import literal_value
 from diffing._recorder import Recorder, Sinks, Visits
-from diffing._words import is_metric, is_score, word_set
+from diffing._words import is_score, watches, word_set
 from diffing.languages import Kind
 
 if TYPE_CHECKING:
@@ -104,8 +104,10 @@ class Expressions(Recorder):
         name = callee_name(node)
         full = dotted(callee)
         arguments = arguments_of(node)
-        if is_metric(full):
+        if watches(full):
+            self.monitor(node, full, context)
             context = replace(context, metric=True)
+        self.wired(node, full, name, context)
         if callee.kind is Kind.MEMBER and name in _MATCHING:
             self.matching(node, callee, arguments, context)
         if callee.kind is Kind.MEMBER and name in _MUTATING:
@@ -174,6 +176,7 @@ class Expressions(Recorder):
             self.literal(node, values, replace(context, binding=replace(binding, role="table")))
             return []
         name = binding.name if binding else ""
+        self.table(node, name, context)
         visits: Visits = []
         for child in node.children:
             if child.kind is not Kind.PAIR:
@@ -186,6 +189,8 @@ class Expressions(Recorder):
 
     def sequence(self, node: Node, context: Context) -> Visits:
         values = list_values(node)
+        if values is None and context.binding is not None:
+            self.table(node, context.binding.name, context)
         if values is None and len(node.children) > _TABLE and context.binding is not None:
             values = tuple(sorted(child.form for child in node.children))
             self.literal(node, values, replace(context, binding=replace(context.binding, role="table")))

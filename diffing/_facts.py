@@ -104,6 +104,37 @@ class SpecialCase:
 
 
 @dataclass(slots=True)
+class Monitor:
+    """A call that watches: ``subject`` is the text it is given first, ``labels`` the names it is told apart by."""
+
+    symbol: str
+    callee: str
+    subject: str
+    form: str
+    text: str
+    line: int
+    end_line: int
+    labels: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class Member:
+    """Something that takes part in ranking by being named.
+
+    ``how`` is "table" (listed in a rule table), "config" (the same in configuration), "flag" (a flag that is asked
+    for by name) or "call".
+    """
+
+    name: str
+    symbol: str
+    table: str
+    how: str
+    text: str
+    line: int
+    end_line: int
+
+
+@dataclass(slots=True)
 class Symbol:
     """A function or class: the form of its body and parameters without its name, and its lines."""
 
@@ -126,6 +157,8 @@ class Facts:
     conditions: list[Condition] = field(default_factory=list)
     formulas: list[Formula] = field(default_factory=list)
     specials: list[SpecialCase] = field(default_factory=list)
+    monitors: list[Monitor] = field(default_factory=list)
+    members: list[Member] = field(default_factory=list)
     symbols: dict[str, Symbol] = field(default_factory=dict)
     uses: Counter[str] = field(default_factory=Counter)
     imports: set[str] = field(default_factory=set)

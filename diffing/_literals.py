@@ -10,6 +10,7 @@ from diffing._facts import NAMED_ROLES, Literal
 from diffing._flow import Feeds
 from diffing._identities import is_identity_list
 from diffing._pairing import Match, Placed, value_key
+from diffing._redactions import is_redaction, redaction
 from evidence import Finding, Severity
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def literal_findings(
         old, new = match
         if old is not None and new is not None:
             if value_key(old.fact.value) != value_key(new.fact.value):
-                yield _changed(old, new)
+                blank = old.fact.role in NAMED_ROLES and is_redaction(old.fact.value, new.fact.value)
+                yield redaction(old, new) if blank else _changed(old, new)
         elif new is not None:
             if (new.facts.path, new.fact.name) in singled:
                 continue

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from diffing._forms import short
+from diffing._scopes import PLACED
 from diffing._tree import Node, postorder
 from diffing.languages import Kind
 from diffing.languages.text import number
@@ -68,7 +69,7 @@ class Normaliser:
     def _combine(self, node: Node, children: list[Form], env: Mapping[str, Form]) -> Form:
         kind = node.kind
         if kind is Kind.NAME:
-            return self._name(node.text, env)
+            return Form(node.alias, node.alias) if node.alias.startswith(PLACED) else self._name(node.text, env)
         if kind in {Kind.NUMBER, Kind.STRING, Kind.BOOLEAN}:
             return constant(literal_value(node))
         if kind is Kind.MEMBER:

@@ -75,6 +75,10 @@ class Places:
         own = Place(facts.path, symbol)
         return self._moved.get(own) or Place(self._paths.get(facts.path, facts.path), symbol)
 
+    def moves(self) -> list[tuple[Place, Place]]:
+        """The symbols of base that head has under another name or in another file."""
+        return sorted(self._moved.items())
+
     def both(self, place: Place) -> bool:
         """Whether a place (in head's terms) exists on both sides."""
         return place in self._known

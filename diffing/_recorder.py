@@ -6,11 +6,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from diffing._context import Context, Guard, Names, scopes
-from diffing._facts import Condition, Facts, Literal, SpecialCase
+from diffing._facts import Condition, Facts, Literal, Member, Monitor, SpecialCase
 from diffing._flow import Flow, Key
-from diffing._naming import dotted
+from diffing._naming import arguments_of, callee_name, dotted
 from diffing._normal import Normaliser, truth
 from diffing._statements import Formulas, is_trivial
+from diffing._words import FLAGS, is_rule, is_rule_table, words
 from diffing.languages import Kind
 
 if TYPE_CHECKING:
@@ -23,6 +24,18 @@ Visits = list[tuple["Node", Context]]
 Sinks = set[Key]
 
 _SNIPPET = 300
+_MOST_LISTED = 1000  # members of one rule table
+_LISTING = frozenset({"add", "append", "register", "use", "pipe", "insert", "push", "extend", "addlast", "addfirst"})
+_NO_LABELS = frozenset({"extra", "exc_info", "stacklevel", "stack_info", "msg", "end", "file", "sep", "flush"})
+
+
+def _called(node: Node) -> str:
+    """What a member of a rule table names: a function, a class, or what is called to make it."""
+    if node.kind is Kind.CALL:
+        return callee_name(node)
+    if node.kind is Kind.MEMBER:
+        return node.children[1].text
+    return node.text if node.kind is Kind.NAME else ""
 
 
 class Recorder:
@@ -96,6 +109,60 @@ class Recorder:
             scoped=scopes(around, subject.rpartition(".")[2]),
         )
         self.specials.append((case, sinks))
+
+    def monitor(self, node: Node, callee: str, context: Context) -> None:
+        """A call that watches, unless one around it is written down already."""
+        if context.metric and self.facts.monitors and self.facts.monitors[-1].end_line >= node.end_line:
+            return
+        labels: set[str] = set()
+        subject = ""
+        stack = [node]
+        while stack:
+            one = stack.pop()
+            if one.kind is Kind.CALL:
+                given = arguments_of(one)
+                labels.update(child.children[0].text for child in given if child.kind is Kind.KEYWORD)
+                subject = subject or next((child.text for child in given[:1] if child.kind is Kind.STRING), "")
+                stack.append(one.children[0])
+            elif one.kind is Kind.MEMBER:
+                stack.append(one.children[0])
+        self.facts.monitors.append(
+            Monitor(
+                context.symbol,
+                callee,
+                subject,
+                node.form,
+                self.snippet(node),
+                node.line,
+                node.end_line,
+                frozenset(labels) - _NO_LABELS,
+            )
+        )
+
+    def wired(self, node: Node, callee: str, name: str, context: Context) -> None:
+        """A call of something that takes part in ranking, of a flag by its name, or one that lists a rule."""
+        given = arguments_of(node)
+        if is_rule(name) and not context.metric:
+            self.member(name, node, "", "call", context)
+        if words(callee) & FLAGS and given and given[0].kind is Kind.STRING and given[0].text:
+            self.member(given[0].text[:_SNIPPET], node, callee, "flag", context)
+        if name.lower() in _LISTING and is_rule_table(callee.rpartition(".")[0]):
+            for argument in given[:_MOST_LISTED]:
+                self.member(_called(argument), argument, callee.rpartition(".")[0], "table", context)
+
+    def table(self, node: Node, name: str, context: Context) -> None:
+        """The members of a list or map that holds what takes part in ranking."""
+        if not is_rule_table(name) or len(node.children) > _MOST_LISTED:
+            return
+        for child in node.children:
+            value = child.children[1] if child.kind is Kind.PAIR and len(child.children) > 1 else child
+            self.member(_called(value), child, name, "table", context)
+
+    def member(self, name: str, node: Node, table: str, how: str, context: Context) -> None:
+        if name:
+            self.facts.members.append(
+                Member(name, context.symbol, table, how, self.snippet(node), node.line, node.end_line)
+            )
 
     def lookup(self, owner: Node, key: Node) -> None:
         container, subject = dotted(owner), dotted(key)

@@ -12,6 +12,7 @@ from diffing.languages import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+PLACED = "λ"  # starts the alias of a lambda's parameter
 _REFLECTION = frozenset({"locals", "vars", "eval", "exec", "globals"})
 _DEEPEST = 32  # functions within functions that are looked through
 _BINDING = frozenset({Kind.ASSIGN, Kind.AUGMENT, Kind.FOR, Kind.TARGET})
@@ -97,11 +98,27 @@ def alias_locals(root: Node) -> None:
             stack.extend((child, inner) for child in reversed(children[2:]))
             stack.append((children[1], scope))
             continue
+        if node.kind is Kind.LAMBDA and len(children) > 1:
+            inner = _lambda_scope(node, scope)
+            stack.extend((child, inner) for child in reversed(children[1:]))
+            stack.extend((child, inner) for child in children[:1])
+            continue
         if node.kind is Kind.KEYWORD:
             children = children[1:]
         elif node.kind is Kind.MEMBER:
             children = children[:1]
         stack.extend((child, scope) for child in reversed(children))
+
+
+def _lambda_scope(node: Node, parent: Scope | None) -> Scope:
+    """The scope of a LAMBDA: its parameters are called by their place, so that renaming one changes nothing."""
+    depth, outer = 0, parent
+    while outer is not None and depth < _DEEPEST:
+        depth, outer = depth + 1, outer.parent
+    parameters = node.children[0]
+    names = [parameters.text] if parameters.kind is Kind.NAME else list(parameter_names(parameters))
+    aliases = {name: f"{PLACED}{depth}.{at}" for at, name in enumerate(names)}
+    return Scope(frozenset(), dict.fromkeys(names, 1), renamable=True, parent=parent, aliases=aliases)
 
 
 def _alias(name: str, scope: Scope | None) -> str:

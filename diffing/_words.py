@@ -38,6 +38,28 @@ logged statsd stats prometheus observe timer tracing tracer trace dashboard dash
 """)
 """What only watches."""
 
+LOGGING = word_set("log logs logger loggers logging logged warn warning debug info")
+"""What only writes lines."""
+
+_WATCHING = word_set("""
+audit audits auditor auditing sentry datadog newrelic instrument instrumentation heartbeat watchdog
+""")
+
+RULES = word_set("""
+rule rules filter filters scorer scorers ranker rankers reranker rerankers booster boosters hydrator hydrators mixer
+mixers heuristic heuristics policy policies penalty penalties boosts demotions pipeline pipelines stage stages gate
+gates candidate candidates
+""")
+"""What a list of things that take part in ranking is called."""
+
+_RULE = word_set("""
+rule filter scorer ranker reranker booster hydrator mixer heuristic policy penalty boost demotion demote promote
+downrank uprank rerank suppress gate safety guard blocklist allowlist exclude dedupe diversity diversify decay
+""")
+
+FLAGS = word_set("flag flags feature features toggle toggles decider gate experiment experiments switch switches")
+"""What asks for a flag by its name."""
+
 NEUTRAL = word_set("""
 chunk chunks batch batches size sizes thread threads worker workers job jobs seed seeds timeout timeouts cache caches
 cached buffer port host hostname path paths dir directory file filename filenames name names version dtype shape axis
@@ -101,6 +123,10 @@ colors colour colours format formats
 """What lists of names hold that are no identities."""
 
 
+_LOGARITHMS = frozenset({"log", "Log", "ln", "log1p", "log2", "log10"})
+_READING = word_set("get getlogger create build new")
+
+
 @lru_cache(maxsize=65_536)
 def words(name: str) -> frozenset[str]:
     """The words of a name, in lower case."""
@@ -122,6 +148,26 @@ def is_score(name: str) -> bool:
 def is_metric(name: str) -> bool:
     """Whether a name speaks of watching."""
     return bool(words(name) & METRIC)
+
+
+def watches(callee: str) -> bool:
+    """Whether a call of this dotted name watches; ``log`` of a mathematical module does not."""
+    owner, _, last = callee.rpartition(".")
+    if last in _LOGARITHMS and not words(owner) & (METRIC | _WATCHING):
+        return False
+    return bool(words(callee) & (METRIC | _WATCHING)) and not words(last) & _READING
+
+
+def is_rule(name: str) -> bool:
+    """Whether a name of two words or more speaks of something that takes part in ranking."""
+    found = words(name)
+    return len(found) > 1 and bool(found & _RULE) and not found & METRIC
+
+
+def is_rule_table(name: str) -> bool:
+    """Whether a list of this name holds what takes part in ranking."""
+    found = words(name.rpartition(".")[2])
+    return bool(found & RULES) and not found & (METRIC | _NOT_PEOPLE)
 
 
 def is_neutral(name: str) -> bool:

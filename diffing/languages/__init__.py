@@ -21,4 +21,4 @@ TABLES = (
 )
 BY_SUFFIX = {suffix: table for table in TABLES for suffix in table.suffixes}
 
-__all__ = ["BY_SUFFIX", "JSON", "PYTHON", "TABLES", "TOML", "YAML", "Kind", "Node", "Rule", "Table"]
+__all__ = ["BY_SUFFIX", "JSON", "MARKDOWN", "PYTHON", "TABLES", "TOML", "YAML", "Kind", "Node", "Rule", "Table"]
