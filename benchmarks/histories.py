@@ -79,8 +79,8 @@ class History:
         return (
             f"{self.name:<28} {self.commits:>7} {self.files:>7} {share:>10.2%} {above / max(1, self.commits):>8.2f} "
             f"{self.findings['low'] / max(1, self.commits):>8.2f} {self.findings['info'] / max(1, self.commits):>8.2f} "
-            f"{self.quiet / max(1, self.commits):>6.0%} {sum(ordered):>8.1f} {at95:>7.2f} {max(ordered, default=0):>7.2f} "
-            f"{len(self.crashes):>7}"
+            f"{self.quiet / max(1, self.commits):>6.0%} {sum(ordered):>8.1f} {at95:>7.2f} "
+            f"{max(ordered, default=0):>7.2f} {len(self.crashes):>7}"
         )
 
 
@@ -139,8 +139,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     print(
-        f"{'repository':<28} {'commits':>7} {'files':>7} {'unparsable':>10} {'≥medium':>8} {'low':>8} {'info':>8} {'quiet':>6} "
-        f"{'seconds':>8} {'p95':>7} {'most':>7} {'crashes':>7}"
+        f"{'repository':<28} {'commits':>7} {'files':>7} {'unparsable':>10} {'≥medium':>8} {'low':>8} {'info':>8} "
+        f"{'quiet':>6} {'seconds':>8} {'p95':>7} {'most':>7} {'crashes':>7}"
     )
     histories = []
     for path in given.repositories:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from diffing._flow import Key
@@ -55,7 +55,17 @@ class Context:
 
     def bound(self, binding: Binding | None) -> Context:
         """The same place with another binding."""
-        return replace(self, binding=binding, indexing=False)
+        return Context(  # written out: this is called for every statement, and replace() costs four times as much
+            self.symbol,
+            self.scope,
+            self.env,
+            binding,
+            self.guard,
+            self.metric,
+            False,
+            self.sinks,
+            self.depth,  # noqa: FBT003 - in the order of the fields
+        )
 
     def inside(self, name: str, scope: Scope | None) -> Context:
         """The place inside a function or class of that name."""

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from diffing.languages.table import Kind, Node, word_set
@@ -34,7 +33,7 @@ _PAIR = 2
 
 def made(kind: Kind, like: Node, children: Sequence[Node] = (), text: str = "") -> Node:
     """A node that stands where ``like`` stands."""
-    return replace(like, kind=kind, text=text, children=list(children), form="", alias="")
+    return Node(kind, text, list(children), like.line, like.end_line, like.start, like.end)
 
 
 def nothing() -> Node:
