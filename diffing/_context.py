@@ -55,16 +55,16 @@ class Context:
 
     def bound(self, binding: Binding | None) -> Context:
         """The same place with another binding."""
-        return Context(  # written out: this is called for every statement, and replace() costs four times as much
-            self.symbol,
-            self.scope,
-            self.env,
-            binding,
-            self.guard,
-            self.metric,
-            False,
-            self.sinks,
-            self.depth,  # noqa: FBT003 - in the order of the fields
+        # Written out: this is called for every statement, and replace() costs four times as much.
+        return Context(
+            symbol=self.symbol,
+            scope=self.scope,
+            env=self.env,
+            binding=binding,
+            guard=self.guard,
+            metric=self.metric,
+            sinks=self.sinks,
+            depth=self.depth,
         )
 
     def inside(self, name: str, scope: Scope | None) -> Context:

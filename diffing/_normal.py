@@ -121,6 +121,8 @@ def _masked(form: Form) -> str:
 def _other(node: Node, children: list[Form]) -> Form:
     label = "" if node.kind in {Kind.SEQUENCE, Kind.ARGUMENTS} else f"{node.kind.name}:{node.text}"
     text = f"{label}({','.join(child.text for child in children)})"
+    if node.kind is Kind.SEQUENCE and children and all(child.bare == "#" for child in children):
+        return Form(short(text), "#")  # a list of constants is one: its members are facts of their own
     return Form(short(text), short(f"{label}({','.join(map(_masked, children))})"))
 
 

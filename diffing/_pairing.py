@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from diffing._facts import NAMED_ROLES, Literal
+from diffing._flow import Feeds
 from diffing._placing import MOST_COMPARED, FilePair, Places, grouped
 from diffing._placing import Placed as AnyPlaced
 from diffing._placing import placed as placed_facts
@@ -18,6 +20,8 @@ Placed = AnyPlaced[Literal]
 
 _ALIKE = 0.5  # share of words two names have in common to be one name, renamed
 _KIN = 0.6  # share of the shorter name's words that must be in the longer one
+_STEM = 4  # letters by which words are told apart
+_FEWEST_SHARED = 2  # words that a value which changed file, name and number at once must keep
 _FEWEST_LETTERS = 4  # of a name of one word that is looked for in other files
 
 
@@ -39,6 +43,7 @@ def match_literals(pairs: Sequence[FilePair], places: Places) -> list[Match]:
     matcher.renamed()
     matcher.uniquely(_spelling, named=True)
     matcher.kin()
+    matcher.relocated()
     matcher.moved()
     return matcher.result()
 
@@ -149,6 +154,22 @@ class _Matcher:
                     pairs.append((old, best))
         self._take(pairs)
 
+    def relocated(self) -> None:
+        """Numbers that scores depend on, under another name in another file and with another value.
+
+        All words of one name must be in the other's path, and no other number may fit as well.
+        """
+        olds = [old for old in self._olds if _is_weight(old)][:MOST_COMPARED]
+        news = [new for new in self._news if _is_weight(new)][:MOST_COMPARED]
+        fits = [
+            (at_old, at_new)
+            for at_old, old in enumerate(olds)
+            for at_new, new in enumerate(news)
+            if old.place.path != new.place.path and _is_within(old, new)
+        ]
+        firsts, seconds = Counter(at for at, _ in fits), Counter(at for _, at in fits)
+        self._take((olds[one], news[other]) for one, other in fits if firsts[one] == seconds[other] == 1)
+
     def moved(self) -> None:
         """Literals inside expressions that went elsewhere unchanged."""
         old_by = grouped([old for old in self._olds if not _is_named(old)], _by_value)
@@ -186,12 +207,19 @@ def _likeness(old: Placed, new: Placed) -> float:
     """How much two names of one file are the same one, renamed: 0 for not."""
     if _shape(old.fact.value) != _shape(new.fact.value):
         return 0.0
-    one, other = set(word_sequence(old.fact.name)), set(word_sequence(new.fact.name))
+    one, other = _stems(old.fact.name), _stems(new.fact.name)
     shared = len(one & other) / max(1, len(one | other))
     equal = value_key(old.fact.value) == value_key(new.fact.value)
     if equal and (shared > 0 or _same_uses(old, new)):
         return 1 + shared
+    if shared > 0 and old.place == new.place and _same_uses(old, new):
+        return shared
     return shared if shared >= _ALIKE and old.place == new.place else 0.0
+
+
+def _stems(name: str) -> set[str]:
+    """The words of a name by their beginnings: ``sharing`` and ``share`` are one."""
+    return {word[:_STEM] for word in word_sequence(name)}
 
 
 def _kinship(old: Placed, new: Placed) -> float:
@@ -199,6 +227,16 @@ def _kinship(old: Placed, new: Placed) -> float:
     one, other = ({word.rstrip("s") for word in words(item.fact.name)} for item in (old, new))
     shorter = min(len(one), len(other))
     return len(one & other) / shorter if shorter else 0.0
+
+
+def _is_within(old: Placed, new: Placed) -> bool:
+    """Whether all words of one name, two at least, are in the other."""
+    one, other = ({word.rstrip("s") for word in words(item.fact.name)} for item in (old, new))
+    return len(one & other) == min(len(one), len(other)) >= _FEWEST_SHARED
+
+
+def _is_weight(item: Placed) -> bool:
+    return _is_named(item) and item.fact.feeds is Feeds.SCORE and _shape(item.fact.value) == "number"
 
 
 def _same_uses(old: Placed, new: Placed) -> bool:

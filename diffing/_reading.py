@@ -16,15 +16,16 @@ from diffing._flow import Feeds, Key
 from diffing._forms import definition_forms, syntax_form
 from diffing._identities import weigh
 from diffing._naming import module_constants
-from diffing._tree import Lowered, Span, lower, preorder
+from diffing._tree import Lowered, Span, lower
 from diffing._words import IDENTITY, is_metric, is_neutral, is_score, words
 from diffing.languages import Kind, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
     from diffing._facts import Value
+    from diffing._tree import Node
 
 _LONGEST_WORD = 120
 _SPECIAL = 2  # points from which on a comparison is a special case
@@ -84,9 +85,20 @@ def facts_of(parsed: Parsed, constants: Mapping[str, Value], same: frozenset[str
     facts.constants = {**constants, **parsed.constants}
     reader = CodeReader(parsed.source, facts, facts.constants, same)
     reader.read(parsed.lowered.root)
-    facts.uses = Counter(node.text for node in preorder(parsed.lowered.root) if node.kind is Kind.NAME)
+    facts.uses = Counter(_used(parsed.lowered.root))
     _settle(reader)
     return facts
+
+
+def _used(root: Node) -> Iterator[str]:
+    """Every name in a file, apart from its imports."""
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if node.kind is Kind.NAME:
+            yield node.text
+        elif node.kind is not Kind.IMPORT:
+            stack.extend(node.children)
 
 
 def text_list(path: str, content: bytes) -> Facts | None:

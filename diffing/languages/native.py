@@ -142,9 +142,10 @@ def _composite(node: Node) -> Node:
     """``map[…]…{…}`` is a map, ``[]…{…}`` a list, ``Type{Field: …}`` a call with keywords."""
     kind, value, *rest = node.children
     pairs = [child for child in value.children if child.kind is Kind.PAIR]
-    if not pairs:
+    named = kind.kind in {Kind.NAME, Kind.MEMBER}
+    if not pairs and not named:
         return shapes.made(Kind.SEQUENCE, node, value.children, "list")
-    if kind.kind is Kind.NAME or kind.kind is Kind.MEMBER:
+    if named:
         given = [
             shapes.made(Kind.KEYWORD, child, child.children)
             if child.kind is Kind.PAIR and child.children[0].kind is Kind.NAME

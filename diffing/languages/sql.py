@@ -134,16 +134,17 @@ def _update(node: Node) -> Node:
                 continue
             pair = shapes.made(Kind.PAIR, child, [shapes.made(Kind.STRING, target, text=key or target.text), value])
             child.children = [table, shapes.made(Kind.MAP, child, [pair]), *rest]
-    return shapes.made(Kind.BLOCK, node, node.children)
+    done = [child for child in node.children if not (key and _is_filter(child))]
+    return shapes.made(Kind.BLOCK, node, done)
+
+
+def _is_filter(node: Node) -> bool:
+    return node.kind is Kind.ASSIGN and node.children[0].text == "filter"
 
 
 def _only_key(update: Node) -> str:
     """The text by which an UPDATE of one value picks its row."""
-    filters = [
-        child.children[1]
-        for child in update.children
-        if child.kind is Kind.ASSIGN and child.children[0].text == "filter"
-    ]
+    filters = [child.children[1] for child in update.children if _is_filter(child)]
     sets = [child for child in update.children if child.kind is Kind.ASSIGN and child.children[0].text != "filter"]
     if len(filters) == len(sets) == 1 and filters[0].kind is Kind.COMPARE and filters[0].text == "==":
         return next((child.text for child in filters[0].children if child.kind is Kind.STRING), "")
