@@ -25,6 +25,7 @@ from diffing._redactions import blanked_numbers
 from diffing._specials import special_findings
 from diffing._tree import TooManyNodesError
 from diffing._wiring import wiring_findings
+from diffing.capabilities import Fields, capabilities_of, capability_findings, shipped
 from diffing.changes import FileChange, NotAnalysed
 from diffing.languages import MARKDOWN
 from evidence import Finding, Location, Severity, worst_first
@@ -60,8 +61,9 @@ class _Waiting:
 class Comparison:
     """Takes changed files one by one, then compares the facts of all of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, fields: Fields | None = None) -> None:
         self.outcome = Outcome()
+        self._fields = fields or shipped()
         self._waiting: list[_Waiting] = []
         self._pairs: list[FilePair] = []
         self._nodes = 0
@@ -118,6 +120,7 @@ class Comparison:
             *specials,
             *condition_findings(self._pairs, places),
             *formula_findings(self._pairs, places),
+            *capability_findings(self._pairs),
         ]
         tests = _tests(self._pairs)
         own = [
@@ -223,6 +226,9 @@ class Comparison:
         except TooManyNodesError as error:
             self._skip(waiting.path, str(error), excuse(waiting.path) or "size")
             return
+        for facts, parsed in ((old, waiting.old), (new, waiting.new)):
+            if facts is not None and parsed is not None:
+                facts.capabilities = capabilities_of(parsed, facts, self._fields)
         self._pairs.append(FilePair(old, new))
 
     def _skip(self, path: str, reason: str, category: str) -> None:

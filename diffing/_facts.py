@@ -12,6 +12,8 @@ from diffing._flow import Feeds
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from diffing.capabilities._facts import Capabilities
+
 Scalar = str | int | float | bool | None
 Value = Scalar | tuple[Scalar, ...]
 
@@ -163,6 +165,7 @@ class Facts:
     uses: Counter[str] = field(default_factory=Counter)
     imports: set[str] = field(default_factory=set)
     constants: Mapping[str, Value] = field(default_factory=dict)
+    capabilities: Capabilities | None = None
 
     def place(self, symbol: str) -> str:
         """A symbol with its module before it, as evidence names it."""

@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From one side of a file to its capabilities.
+
+Names are followed through imports, assignments, attributes and type annotations; data through locals, and through
+parameters of functions of the same file. What it does not see: values that travel through containers of other
+files, through inheritance from other files, and through reflection whose names are computed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from diffing._naming import arguments_of
+from diffing.capabilities._facts import Capabilities, Named, Use
+from diffing.capabilities._reaching import Carried, carried
+from diffing.capabilities._resolving import Resolver
+from diffing.capabilities._scopes import outline
+from diffing.capabilities.destinations import channel_of, connects, is_standard, of_setting, of_text, of_url
+from diffing.capabilities.tables import OUTWARD, Reach
+from diffing.languages import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from diffing._facts import Facts, Value
+    from diffing._tree import Node
+    from diffing.capabilities._scopes import Scope
+    from diffing.capabilities.destinations import Destination
+    from diffing.capabilities.fields import Fields
+    from diffing.capabilities.tables import Sink, SinkTable
+
+_SNIPPET = 200
+_ROUNDS = 4
+_MOST_USES = 20_000
+_WRITING = frozenset("wax+")
+_CHANNELS = frozenset({Reach.QUEUE, Reach.CLOUD})
+_LOOKED_UP = frozenset({Reach.ENVIRONMENT, Reach.RUNTIME})
+
+
+def read_capabilities(
+    root: Node, source: bytes, table: SinkTable, fields: Fields, constants: Mapping[str, Value]
+) -> Capabilities:
+    """The capabilities of one side of a file of code."""
+    return _Reader(root, source, table, fields, constants).read()
+
+
+def read_settings(facts: Facts) -> Capabilities:
+    """The destinations that a configuration file names."""
+    result = Capabilities()
+    for literal in facts.literals:
+        values = literal.value if isinstance(literal.value, tuple) else (literal.value,)
+        for value in values:
+            found = of_setting(literal.name, value) if isinstance(value, str) else None
+            if found is not None:
+                result.named.append(
+                    Named(found, "", literal.line, literal.end_line, literal.name, connects(literal.name))
+                )
+    return result
+
+
+class _Reader:
+    def __init__(
+        self, root: Node, source: bytes, table: SinkTable, fields: Fields, constants: Mapping[str, Value]
+    ) -> None:
+        self._source, self._table, self._fields = source, table, fields
+        self._outline = outline(root)
+        self._resolver = Resolver(table, self._outline, constants)
+        self._result = Capabilities()
+
+    def read(self) -> Capabilities:
+        calls: list[tuple[Node, Scope, str]] = []
+        for scope in self._outline.scopes:
+            called = self._result.calls.setdefault(scope.symbol, set())
+            if scope.entry:
+                self._result.entries.add(scope.symbol)
+            for node in scope.mentions[:_MOST_USES]:
+                target = node.children[0] if node.kind in {Kind.CALL, Kind.INDEX} else node
+                name = self._resolver.name(target, scope)
+                if name.startswith("/") and node.kind is Kind.CALL:
+                    calls.append((node, scope, name[1:]))
+                    called.add(name[1:].removeprefix("self.").removeprefix("cls."))
+                elif use := self._use(node, scope, name):
+                    self._result.uses.append(use)
+        self._imports()
+        self._through(calls)
+        self._texts()
+        return self._result
+
+    def _use(self, node: Node, scope: Scope, name: str) -> Use | None:
+        found = self._table.find(name) if name else None
+        if found is None and node.kind is Kind.CALL and node.children[0].kind is Kind.MEMBER:
+            last = node.children[0].children[1].text
+            method = self._table.methods.get(last)
+            found = (last, method) if method is not None else None
+            name = name or last
+        if found is None and name.endswith(".*"):
+            found = self._unresolved(name)
+        if found is None:
+            return None
+        entry, sink = found
+        if node.kind is Kind.INDEX and sink.reach not in _LOOKED_UP:
+            return None
+        if node.kind in {Kind.NAME, Kind.MEMBER}:
+            member = self._resolver.imports.get(node.text) if node.kind is Kind.NAME else name
+            if not sink.bare or (node.kind is Kind.NAME and member in self._table.sinks and "." not in str(member)):
+                return None  # a module that is named, not one of its functions
+            if node.kind is Kind.NAME and sink.quiet:
+                return None
+        return self._described(node, scope, name, entry, sink)
+
+    def _unresolved(self, name: str) -> tuple[str, Sink] | None:
+        found = self._table.find(name.removesuffix(".*"))
+        return found if found is not None and found[1].reach is not Reach.LOG else None
+
+    def _described(self, node: Node, scope: Scope, name: str, entry: str, sink: Sink) -> Use:
+        called = node.kind in {Kind.CALL, Kind.INDEX}
+        arguments = arguments_of(node) if node.kind is Kind.CALL else node.children[1:2] if called else []
+        reach = self._opened(name, arguments, sink)
+        texts = self._whereto(arguments, scope, sink)
+        destinations, names = _destinations(texts, reach)
+        held = carried(arguments, scope, self._fields)
+        wanting = reach in OUTWARD | {Reach.CODE, Reach.DATABASE} and called and not sink.quiet and bool(sink.whereto)
+        settled = not wanting or bool(destinations) or (reach in {Reach.PROCESS, Reach.CODE} and _whole(names))
+        return Use(
+            reach,
+            name,
+            entry.partition(".")[0] if "." in entry else entry,
+            scope.symbol,
+            node.line,
+            node.end_line,
+            self._snippet(node),
+            tuple(destinations),
+            settled,
+            tuple(names),
+            held.fields,
+            held.parameters,
+            held.decoded,
+            called,
+            sink.quiet,
+        )
+
+    def _opened(self, name: str, arguments: list[Node], sink: Sink) -> Reach:
+        position = self._table.opening.get(name)
+        if position is None:
+            return sink.reach
+        given = [argument for argument in arguments if argument.kind is not Kind.KEYWORD]
+        mode = given[position] if len(given) > position else None
+        for argument in arguments:
+            if argument.kind is Kind.KEYWORD and argument.children[0].text == "mode":
+                mode = argument.children[1]
+        if mode is not None and mode.kind is Kind.STRING and not _WRITING & set(mode.text):
+            return Reach.FILE_READ
+        return Reach.FILE_WRITE if mode is not None else Reach.FILE_READ
+
+    def _whereto(self, arguments: list[Node], scope: Scope, sink: Sink) -> list[tuple[str | int, str]]:
+        texts: list[tuple[str | int, str]] = []
+        plain = [argument for argument in arguments if argument.kind is not Kind.KEYWORD]
+        for where in sink.whereto:
+            if isinstance(where, int):
+                chosen = plain[where : where + 1]
+            else:
+                chosen = [
+                    one.children[1] for one in arguments if one.kind is Kind.KEYWORD and one.children[0].text == where
+                ]
+            texts += [(where, text) for node in chosen for text in self._resolver.texts(node, scope)]
+        return texts
+
+    def _imports(self) -> None:
+        used = {use.package for use in self._result.uses}
+        for statement in self._outline.imports:
+            for _, name in self._table.bindings(statement):
+                found = self._table.find(name)
+                if found is not None and found[1].reach is not Reach.LOG and found[0].partition(".")[0] not in used:
+                    self._result.imports.setdefault(found[0].partition(".")[0], (found[1].reach, statement.line))
+
+    def _through(self, calls: list[tuple[Node, Scope, str]]) -> None:
+        """Data that reaches a sink through parameters of functions of this file."""
+        known = {(use.symbol, use.api, use.line): use for use in self._result.uses}
+        frontier = list(self._result.uses)
+        for _ in range(_ROUNDS):
+            by_symbol: dict[str, list[Use]] = {}
+            for use in frontier:
+                if use.parameters:
+                    by_symbol.setdefault(use.symbol, []).append(use)
+            frontier = []
+            for node, scope, name in calls if by_symbol else ():
+                for symbol in self._targets(name, scope, by_symbol):
+                    for use in by_symbol[symbol]:
+                        reached = self._passed(node, scope, symbol, use)
+                        if reached is not None and (scope.symbol, use.api, node.line) not in known:
+                            known[scope.symbol, use.api, node.line] = reached
+                            frontier.append(reached)
+                            self._result.uses.append(reached)
+
+    def _targets(self, name: str, scope: Scope, known: Mapping[str, object]) -> Iterable[str]:
+        if name.startswith(("self.", "cls.")):
+            name = f"{scope.symbol.rpartition('.')[0]}.{name.partition('.')[2]}"
+        return [one for one in (name, f"{name}.__init__") if one in known]
+
+    def _passed(self, node: Node, scope: Scope, symbol: str, use: Use) -> Use | None:
+        names = [name for name in self._outline.defined[symbol].parameters if name not in {"self", "cls"}]
+        passed: list[Node] = []
+        partly: list[Node] = []
+        for at, argument in enumerate(arguments_of(node)):
+            keyword = argument.kind is Kind.KEYWORD
+            name = argument.children[0].text if keyword else names[at] if at < len(names) else ""
+            if name in use.parameters or (not name and not keyword):
+                passed.append(argument)
+            elif f"{name}." in use.parameters:
+                partly.append(argument)
+        whole = carried(passed, scope, self._fields)
+        part = carried(partly, scope, self._fields, whole=False)
+        held = Carried(whole.fields | part.fields, whole.parameters | part.parameters, decoded=False)
+        texts: list[tuple[str | int, str]] = [
+            (0, text) for argument in passed for text in self._resolver.texts(argument, scope)
+        ]
+        destinations, _ = _destinations(texts, use.reach)
+        if not held.fields and not held.parameters and not destinations:
+            return None
+        return replace(
+            use,
+            symbol=scope.symbol,
+            line=node.line,
+            end_line=node.end_line,
+            text=self._snippet(node),
+            destinations=tuple(destinations) or use.destinations,
+            settled=use.settled or bool(destinations),
+            fields=held.fields,
+            parameters=held.parameters,
+            through=(*use.through, symbol),
+        )
+
+    def _texts(self) -> None:
+        """Every URL that is written down, whether or not a call is seen to take it."""
+        for node, scope in self._outline.texts:
+            text = node.text if node.kind is Kind.STRING else (self._resolver.texts(node, scope) or [""])[0]
+            if "://" not in text or any(letter.isspace() for letter in text.strip()):
+                continue
+            found = of_url(text)
+            if found is not None and not is_standard(found.value):
+                self._result.named.append(Named(found, scope.symbol, node.line, node.end_line))
+
+    def _snippet(self, node: Node) -> str:
+        text = " ".join(
+            self._source[node.start : node.start + 4 * _SNIPPET][: node.end - node.start]
+            .decode("utf-8", "backslashreplace")
+            .split()
+        )
+        return text if len(text) <= _SNIPPET else f"{text[: _SNIPPET - 1]}…"
+
+
+def _destinations(texts: list[tuple[str | int, str]], reach: Reach) -> tuple[list[Destination], list[str]]:
+    """The destinations among texts, and the texts that are names (of files, variables, flags, commands) instead."""
+    destinations: list[Destination] = []
+    names: list[str] = []
+    for where, text in texts:
+        found: Destination | None = None
+        if reach in _CHANNELS:
+            found = channel_of(where, text)
+        elif reach in OUTWARD and reach is not Reach.PROCESS:
+            found = of_text(text)
+        elif reach is Reach.DATABASE:
+            found = of_url(text)
+        if found is not None and found not in destinations:
+            destinations.append(found)
+        elif found is None and text not in names:
+            names.append(text)
+    return destinations, names
+
+
+def _whole(names: list[str]) -> bool:
+    return bool(names) and all("{}" not in name for name in names)

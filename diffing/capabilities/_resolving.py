@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From an expression to the dotted name of what it is, and to the texts it can be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from diffing._naming import arguments_of, dotted
+from diffing.languages import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from diffing._facts import Value
+    from diffing._tree import Node
+    from diffing.capabilities._scopes import Outline, Scope
+    from diffing.capabilities.tables import SinkTable
+
+_STEPS = 40
+_DEEPEST = 4  # names of names of names
+_HOLE = "{}"
+_LONGEST = 400
+_MOST_TEXTS = 20
+_BUILTINS = frozenset({"open", "eval", "exec", "compile", "__import__", "getattr", "print"})
+
+
+class Resolver:
+    """Knows the imports of a file, and what its names are set to."""
+
+    def __init__(self, table: SinkTable, outline: Outline, constants: Mapping[str, Value]) -> None:
+        self._table, self._outline, self._constants = table, outline, constants
+        self.imports = {
+            alias: name for statement in outline.imports for alias, name in table.bindings(statement) if alias
+        }
+        self._known: dict[tuple[int, int], str] = {}
+
+    def name(self, node: Node, scope: Scope) -> str:
+        """The dotted name of a callee or reference as it is imported.
+
+        ``requests.Session.post`` for ``self.session.post`` where ``self.session`` was set to ``requests.Session()``;
+        "" where nothing is known of it. A name in this file is that name after a slash.
+        """
+        known = self._known.get((id(node), id(scope)))
+        if known is None:
+            known = self._known[id(node), id(scope)] = self._name(node, scope)
+        return known
+
+    def _name(self, node: Node, scope: Scope) -> str:
+        parts: list[str] = []
+        seen: set[int] = set()
+        for _ in range(_STEPS):
+            if id(node) in seen:
+                return ""
+            seen.add(id(node))
+            kind = node.kind
+            if kind is Kind.MEMBER:
+                known = self._of_name(dotted(node), scope) if dotted(node) != node.children[1].text else None
+                own = self._of_own(node, scope) if known is None else known
+                if own is not None:
+                    node = own
+                    continue
+                parts.append(node.children[1].text)
+                node = node.children[0]
+            elif kind is Kind.CALL:
+                fetched = self._fetched(node, scope)
+                if fetched is not None:
+                    parts.append(fetched[1])
+                    node = fetched[0]
+                else:
+                    node = node.children[0]
+            elif kind is Kind.INDEX or (kind is Kind.OTHER and node.text.startswith("await") and node.children):
+                node = node.children[0]
+            elif kind is Kind.NAME:
+                own = self._of_name(node.text, scope)
+                if own is not None:
+                    node = own
+                    continue
+                return self._rooted(node.text, parts)
+            else:
+                return ""
+        return ""
+
+    def _of_name(self, name: str, scope: Scope) -> Node | None:
+        """The expression or type that a name stands for, where there is just one."""
+        owner: Scope | None = scope
+        while owner is not None:
+            if name in owner.types:
+                return owner.types[name]
+            if name in owner.values:
+                values = owner.values[name]
+                return (
+                    values[0] if values and values[0].kind in {Kind.CALL, Kind.MEMBER, Kind.NAME, Kind.OTHER} else None
+                )
+            if name in owner.parameters:
+                return None
+            owner = owner.parent
+        return None
+
+    def _of_own(self, node: Node, scope: Scope) -> Node | None:
+        """The same for ``self.name``."""
+        if node.children[0].kind is Kind.NAME and node.children[0].text in {"self", "cls", "this"}:
+            return self._of_name(node.children[1].text, scope)
+        return None
+
+    def _fetched(self, call: Node, scope: Scope) -> tuple[Node, str] | None:
+        """Object and member name of ``getattr(object, name)``; ``*`` for a name that cannot be told."""
+        callee = call.children[0]
+        positions = self._table.fetching.get(callee.text) if callee.kind is Kind.NAME else None
+        arguments = arguments_of(call)
+        if positions is None or len(arguments) <= max(positions):
+            return None
+        texts = self.texts(arguments[positions[1]], scope)
+        return arguments[positions[0]], texts[0] if len(texts) == 1 and _HOLE not in texts[0] else "*"
+
+    def _rooted(self, root: str, parts: list[str]) -> str:
+        tail = list(reversed(parts))
+        if root in self.imports:
+            return ".".join([self.imports[root], *tail])
+        if root in self._outline.defined or root in {"self", "cls"}:
+            return "/" + ".".join([root, *tail])
+        if root in _BUILTINS or root == "builtins":
+            return ".".join([root, *tail])
+        return ""
+
+    def texts(self, node: Node, scope: Scope, depth: int = 0) -> list[str]:
+        """The texts that an expression can be, with ``{}`` for what cannot be told; none where nothing can."""
+        kind = node.kind
+        if kind is Kind.STRING:
+            return [node.text[:_LONGEST]]
+        if depth > _DEEPEST:
+            return []
+        if kind is Kind.TEMPLATE:
+            return [self._template(node, scope, depth)]
+        if kind is Kind.ARITHMETIC and len(node.children) > 1:
+            return self._joined(node, scope, depth)
+        if kind in {Kind.SEQUENCE, Kind.CHOICE, Kind.LOGIC}:  # an address is a host and a port
+            members = node.children[:_MOST_TEXTS] if kind is Kind.SEQUENCE else node.children[-2:]
+            return [text for child in members for text in self.texts(child, scope, depth + 1)]
+        return self._of_call(node, scope, depth) if kind is Kind.CALL else self._named(node, scope, depth)
+
+    def _joined(self, node: Node, scope: Scope, depth: int) -> list[str]:
+        left, right = (self.texts(child, scope, depth + 1) for child in node.children[:2])
+        if node.text == "+":
+            return [((left or [_HOLE])[0] + (right or [_HOLE])[0])[:_LONGEST]] if left or right else []
+        return [left[0].replace("%s", _HOLE)] if left and node.text in {"%", "/"} else []
+
+    def _named(self, node: Node, scope: Scope, depth: int) -> list[str]:
+        name = node.text if node.kind is Kind.NAME else dotted(node)
+        if not name:
+            return []
+        found = [text for value in scope.found(name)[:_MOST_TEXTS] for text in self.texts(value, scope, depth + 1)]
+        if not found and isinstance(known := self._constants.get(name.rpartition(".")[2]), str):
+            found = [known]
+        return found[:_MOST_TEXTS]
+
+    def _of_call(self, node: Node, scope: Scope, depth: int) -> list[str]:
+        """The text of ``"…".format(…)``, ``os.environ.get(name, "default")`` and calls that only wrap a text."""
+        callee, arguments = node.children[0], arguments_of(node)
+        if callee.kind is Kind.MEMBER and callee.children[1].text in {"format", "rstrip", "strip", "lower", "encode"}:
+            return self.texts(callee.children[0], scope, depth + 1)
+        if callee.kind is Kind.MEMBER and callee.children[1].text in {"get", "getenv"} and len(arguments) == 2:  # noqa: PLR2004 - name and default
+            return self.texts(arguments[1], scope, depth + 1)
+        last = dotted(callee).rpartition(".")[2]
+        if last in {"str", "Path", "URL", "Request", "quote", "urljoin", "join"} and arguments:
+            return self.texts(arguments[0], scope, depth + 1)
+        return []
+
+    def _template(self, node: Node, scope: Scope, depth: int) -> str:
+        pieces: list[str] = []
+        for child in node.children:
+            if child.kind is Kind.OTHER and child.text.startswith("string_content "):
+                pieces.append(child.text.removeprefix("string_content "))
+            elif child.kind is Kind.STRING:
+                pieces.append(child.text)
+            else:
+                inner = child.children[0] if child.children else child
+                texts = self.texts(inner, scope, depth + 1) if inner is not child else []
+                pieces.append(texts[0] if len(texts) == 1 else _HOLE)
+        return "".join(pieces)[:_LONGEST]
