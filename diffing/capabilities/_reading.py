@@ -67,6 +67,7 @@ class _Reader:
         self._outline = outline(root)
         self._resolver = Resolver(table, self._outline, constants)
         self._result = Capabilities()
+        self._excused: set[str] = set()
 
     def read(self) -> Capabilities:
         calls: list[tuple[Node, Scope, str]] = []
@@ -77,6 +78,8 @@ class _Reader:
             for node in scope.mentions[:_MOST_USES]:
                 target = node.children[0] if node.kind in {Kind.CALL, Kind.INDEX} else node
                 name = self._resolver.name(target, scope)
+                if self._table.excused(name):
+                    self._excused.add(name.partition(".")[0])
                 if name.startswith("/") and node.kind is Kind.CALL:
                     calls.append((node, scope, name[1:]))
                     called.add(name[1:].removeprefix("self.").removeprefix("cls."))
@@ -167,7 +170,7 @@ class _Reader:
         return texts
 
     def _imports(self) -> None:
-        used = {use.package for use in self._result.uses}
+        used = self._excused.union(use.package for use in self._result.uses)
         for statement in self._outline.imports:
             for _, name in self._table.bindings(statement):
                 found = self._table.find(name)
