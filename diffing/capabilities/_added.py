@@ -107,20 +107,19 @@ def _more(place: Place, before: Sequence[Use], uses: Sequence[Use], new: Side) -
         return
     if reach not in OUTWARD | {Reach.CODE}:
         return
-    for api in sorted({use.api for use in uses if not use.settled}):
-        now = [use for use in uses if use.api == api and not use.settled]
-        symbols = {use.symbol for use in before if use.api == api and not use.settled}
-        fresh = [use for use in now if use.symbol not in symbols]
-        if fresh and len(now) > sum(use.api == api and not use.settled for use in before):
-            yield Finding(
-                "capability-added",
-                Severity.LOW,
-                cut(f"{fresh[0].symbol or new.facts.module}: {api} to where cannot be told"),
-                f"{fresh[0].text}. The file {DOES[reach]} in base too; this call's destination is computed.",
-                location(new.facts, fresh[0]),
-                {**evidence_of(place, fresh, new), "unresolved": True},
-                (new.facts.path, reach, package, api, "unresolved", fresh[0].symbol),
-            )
+    known_symbols = {use.symbol for use in before if not use.settled}
+    open_ = [use for use in uses if not use.settled and use.symbol not in known_symbols]
+    if open_ and sum(not use.settled for use in uses) > sum(not use.settled for use in before):
+        first = open_[0]
+        yield Finding(
+            "capability-added",
+            Severity.LOW,
+            cut(f"{first.symbol or new.facts.module}: {first.api} to where cannot be told"),
+            f"{first.text}. The file {DOES[reach]} in base too; this call's destination is computed.",
+            location(new.facts, first),
+            {**evidence_of(place, open_, new), "unresolved": True},
+            (new.facts.path, reach, package, "unresolved", first.symbol),
+        )
 
 
 def _names(place: Place, before: Sequence[Use], uses: Sequence[Use], new: Side) -> Iterator[Finding]:

@@ -48,15 +48,21 @@ def read_capabilities(
 def read_settings(facts: Facts) -> Capabilities:
     """The destinations that a configuration file names."""
     result = Capabilities()
+    data = facts.language == "json"  # the records of a list in JSON are data, not settings
     for literal in facts.literals:
+        record = data and "[" in literal.name
         values = literal.value if isinstance(literal.value, tuple) else (literal.value,)
         for value in values:
-            found = of_setting(literal.name, value) if isinstance(value, str) else None
+            found = _setting(literal.name, value, record=record) if isinstance(value, str) else None
             if found is not None:
                 result.named.append(
                     Named(found, "", literal.line, literal.end_line, literal.name, connects(literal.name))
                 )
     return result
+
+
+def _setting(path: str, value: str, *, record: bool) -> Destination | None:
+    return of_url(value) if record else of_setting(path, value)
 
 
 class _Reader:
@@ -78,7 +84,7 @@ class _Reader:
             for node in scope.mentions[:_MOST_USES]:
                 target = node.children[0] if node.kind in {Kind.CALL, Kind.INDEX} else node
                 name = self._resolver.name(target, scope)
-                if self._table.excused(name):
+                if name and self._table.find(name) is None:
                     self._excused.add(name.partition(".")[0])
                 if name.startswith("/") and node.kind is Kind.CALL:
                     calls.append((node, scope, name[1:]))

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from diffing._naming import arguments_of, dotted
+from diffing._words import word_set, words
 from diffing.languages import Kind
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ _DEEPEST = 4  # names of names of names
 _HOLE = "{}"
 _LONGEST = 400
 _MOST_TEXTS = 20
+_MAKING = word_set("""
+client resource session connect connection create from open bucket blob cursor channel table topic init logger socket
+producer consumer publisher subscriber register build make new start context import module variable driver service
+""")
 _BUILTINS = frozenset({"open", "eval", "exec", "compile", "__import__", "getattr", "print"})
 
 
@@ -62,12 +67,10 @@ class Resolver:
                 parts.append(node.children[1].text)
                 node = node.children[0]
             elif kind is Kind.CALL:
-                fetched = self._fetched(node, scope)
-                if fetched is not None:
-                    parts.append(fetched[1])
-                    node = fetched[0]
-                else:
-                    node = node.children[0]
+                below = self._below_call(node, scope, parts)
+                if below is None:
+                    return ""
+                node = below
             elif kind is Kind.INDEX or (kind is Kind.OTHER and node.text.startswith("await") and node.children):
                 node = node.children[0]
             elif kind is Kind.NAME:
@@ -79,6 +82,20 @@ class Resolver:
             else:
                 return ""
         return ""
+
+    def _below_call(self, node: Node, scope: Scope, parts: list[str]) -> Node | None:
+        """What to go on with below a call; None for a method of a result: what is reached is the call before it."""
+        fetched = self._fetched(node, scope)
+        if fetched is not None:
+            parts.append(fetched[1])
+            return fetched[0]
+        return node.children[0] if not parts or self._makes(node.children[0]) else None
+
+    @staticmethod
+    def _makes(callee: Node) -> bool:
+        """Whether a call makes something that reaches out by its methods, by the name of what is called."""
+        last = callee.children[1].text if callee.kind is Kind.MEMBER else callee.text
+        return last[:1].isupper() or bool(words(last) & _MAKING)
 
     def _of_name(self, name: str, scope: Scope) -> Node | None:
         """The expression or type that a name stands for, where there is just one."""

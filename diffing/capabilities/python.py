@@ -43,7 +43,8 @@ requests.adapters requests.structures requests.cookies
 httpx.Response httpx.HTTPError httpx.HTTPStatusError httpx.RequestError httpx.TimeoutException httpx.Timeout
 httpx.Limits httpx.Request httpx.URL httpx.Headers httpx.ASGITransport httpx.MockTransport httpx.ConnectError
 httpx.codes httpx.WSGITransport
-aiohttp.web aiohttp.ClientTimeout aiohttp.ClientError aiohttp.ClientResponse aiohttp.ClientResponseError
+aiohttp.web aiohttp.web_request aiohttp.web_response aiohttp.web_exceptions
+aiohttp.ClientTimeout aiohttp.ClientError aiohttp.ClientResponse aiohttp.ClientResponseError
 aiohttp.test_utils aiohttp.TCPConnector aiohttp.ClientConnectorError aiohttp.ServerTimeoutError
 urllib3.exceptions urllib3.util urllib3.Timeout urllib3.Retry urllib3.disable_warnings
 urllib.request.pathname2url urllib.request.url2pathname http.client.HTTPException http.client.responses

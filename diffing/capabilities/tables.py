@@ -75,10 +75,6 @@ class SinkTable:
     opening: Mapping[str, int] = field(default_factory=dict)
     fetching: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
-    def excused(self, name: str) -> bool:
-        """Whether a dotted name is known to do nothing."""
-        return name in self.sinks and self.sinks[name] is None
-
     def find(self, name: str) -> tuple[str, Sink] | None:
         """The entry for a dotted name: the longest that it is or lies below."""
         at = len(name)
