@@ -23,7 +23,7 @@ class Verdicts(NamedTuple):
 
 _REASONS = {
     What.WEIGHTS: ("weights", "model weights: tensor diff not part of this version"),
-    What.DEPENDENCY: ("dependency", "dependencies: dependency diff not part of this version"),
+    What.DEPENDENCY: ("dependency", "dependencies of a form that is not read"),
     What.MEDIA: ("media", "binary media"),
 }
 

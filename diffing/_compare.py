@@ -11,6 +11,7 @@ from diffing._artifacts import special_entry, without_facts
 from diffing._characters import character_findings
 from diffing._conditions import condition_findings
 from diffing._content import Change, Side, declared_encoding, normalised, text_of
+from diffing._declared import dependency_verdicts
 from diffing._facts import Facts
 from diffing._formulas import formula_findings
 from diffing._kinds import MANIFEST, FileKind, What, excuse, is_test, kind_of
@@ -27,6 +28,7 @@ from diffing._tree import TooManyNodesError
 from diffing._wiring import wiring_findings
 from diffing.capabilities import Fields, capabilities_of, capability_findings, shipped
 from diffing.changes import FileChange, NotAnalysed
+from diffing.dependencies import declares, setting_of_dependencies
 from diffing.languages import MARKDOWN
 from evidence import Finding, Location, Severity, worst_first
 
@@ -146,6 +148,10 @@ class Comparison:
         old, new = change.old, change.new
         if old and new and old.object_id == new.object_id:
             return True
+        if declares(change.path) and kind.what in {What.CODE, What.TEXT, What.DEPENDENCY}:
+            self._take(dependency_verdicts(change))
+            if kind.what is What.DEPENDENCY:
+                return False
         if kind.what not in {What.CODE, What.TEXT}:
             self._take(without_facts(change, kind))
             return False
@@ -228,6 +234,7 @@ class Comparison:
             return
         for facts, parsed in ((old, waiting.old), (new, waiting.new)):
             if facts is not None and parsed is not None:
+                facts.literals = [one for one in facts.literals if not setting_of_dependencies(facts.path, one.name)]
                 facts.capabilities = capabilities_of(parsed, facts, self._fields)
         self._pairs.append(FilePair(old, new))
 

@@ -143,8 +143,17 @@ def key_text(node: Node) -> str:
     if node.kind in SCALARS:
         return str(literal_value(node))[:_LONGEST]
     if node.kind is Kind.DOTTED:
-        return ".".join(child.text for child in node.children)[:_LONGEST]
+        return ".".join(_parts(node))[:_LONGEST]
     return dotted(node) or "?"
+
+
+def _parts(node: Node) -> list[str]:
+    """The parts of a dotted key; TOML's grammar nests those of three and more."""
+    parts: list[str] = []
+    while node.kind is Kind.DOTTED and node.children:
+        parts += [child.text for child in reversed(node.children[1:])]
+        node = node.children[0]
+    return [node.text, *reversed(parts)]
 
 
 def module_constants(root: Node, *, nested: bool = False) -> dict[str, Value]:
