@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _FEW = 10
+_FEW_PLACES = 3
+_FROM = "packages now from"
 _DEVELOPING = (
     "dev",
     "group dev",
@@ -47,7 +49,8 @@ def dependency_findings(path: str, old: Declared | None, new: Declared | None) -
     kinds = Counter(one.kind for one in found if one.kind)
     together: dict[str, list[Finding]] = defaultdict(list)
     for one in found:
-        if one.kind and kinds[one.kind] > _FEW and not one.finding.severity.at_least(Severity.HIGH):
+        same_place = one.kind.startswith(_FROM) and kinds[one.kind] > _FEW_PLACES
+        if same_place or (kinds[one.kind] > _FEW and one.kind and not one.finding.severity.at_least(Severity.HIGH)):
             together[one.kind].append(one.finding)
         else:
             yield one.finding
@@ -170,23 +173,7 @@ def _changed(path: str, olds: Sequence[Dependency], news: Sequence[Dependency]) 
         yield from _several(path, olds, news)
         return
     if old.source != new.source:
-        worse = _of_source(new)
-        weight = (
-            Severity.LOW
-            if worse is None
-            else Severity.HIGH
-            if old.source.origin != new.source.origin or old.source.where != new.source.where
-            else worse
-        )
-        yield _change(
-            path,
-            new,
-            weight,
-            "source",
-            str(old.source),
-            str(new.source),
-            "Another place can hold another package under this name.",
-        )
+        yield _source_changed(path, old, new)
     if old.version == new.version and old.requirement == new.requirement:
         yield from _hashes(path, old, new)
     else:
@@ -200,6 +187,7 @@ def _changed(path: str, olds: Sequence[Dependency], news: Sequence[Dependency]) 
                 f"{len(old.hashes)} hashes",
                 "none",
                 "What is installed is no longer held to a hash.",
+                "hashes lost",
             )
     if new.scripts and not old.scripts:
         yield _change(
@@ -213,19 +201,39 @@ def _changed(path: str, olds: Sequence[Dependency], news: Sequence[Dependency]) 
         )
 
 
+def _source_changed(path: str, old: Dependency, new: Dependency) -> _Found:
+    same = old.source.origin == new.source.origin and old.source.where == new.source.where
+    severity = _of_source(new) or Severity.LOW
+    text = "The same place at another commit: what it holds is not part of this review."
+    if not same:
+        severity = Severity.HIGH if _of_source(new) is not None else Severity.LOW
+        text = "Another place can hold another package under this name."
+    kind = f"{_FROM} {new.source.origin} {new.source.where}" if not same else ""
+    return _change(path, new, severity, "source", str(old.source), str(new.source), text, kind)
+
+
 def _hashes(path: str, old: Dependency, new: Dependency) -> Iterator[_Found]:
     if old.hashes == new.hashes or not old.hashes:
         return
     was, now = (f"{len(one.hashes)} hashes" for one in (old, new))
     if not new.hashes:
         yield _change(
-            path, new, Severity.MEDIUM, "hashes", was, "none", "What is installed is no longer held to a hash."
+            path,
+            new,
+            Severity.MEDIUM,
+            "hashes",
+            was,
+            "none",
+            "What is installed is no longer held to a hash.",
+            "hashes lost",
         )
     elif not old.hashes & new.hashes:
         text = "The same version with other content: what is installed is not what it was."
         yield _change(path, new, Severity.HIGH, "hashes", was, now, text)
     else:
-        yield _change(path, new, Severity.INFO, "hashes", was, now, "The same version for other machines.")
+        yield _change(
+            path, new, Severity.INFO, "hashes", was, now, "The same version for other machines.", "hash lists changed"
+        )
 
 
 def _moved(path: str, old: Dependency, new: Dependency) -> _Found:
