@@ -2,6 +2,7 @@
 """How hostile code, repositories and files are held: git repositories, the sandbox, limits, what was attempted."""
 
 from confine.limits import Attempt, Limits
+from confine.parsing import PARSER_LIMITS, Parser
 from confine.recommender import HistoryEvent, Recommender, Request, Slate
 from confine.repository import (
     DiffEntry,
@@ -14,11 +15,13 @@ from confine.repository import (
 from confine.sandbox_report import SandboxReport, sandbox_report
 
 __all__ = [
+    "PARSER_LIMITS",
     "Attempt",
     "DiffEntry",
     "FetchLimits",
     "HistoryEvent",
     "Limits",
+    "Parser",
     "Person",
     "Recommender",
     "Repository",

@@ -25,6 +25,32 @@ def diff_text(document: Json) -> str:
     return "\n".join(lines) + "\n"
 
 
+def model_diff_text(document: Json) -> str:
+    """A model-diff document: verdict, findings worst first, then every tensor that is not the same."""
+    tensors = document["tensors"]
+    changed = [tensor for tensor in tensors if tensor["status"] != "same" or tensor.get("old_name")]
+    lines = [f"{document['verdict']}: {_count(len(tensors), 'tensor')}, {len(changed)} of them changed", ""]
+    lines += _findings(document["findings"])
+    for tensor in changed:
+        lines.append(f"  {tensor['status']:<8} {visible(tensor['name'])}  {_tensor(tensor)}")
+        rows = ", ".join(f"{row['row']} ({row['score']:.3g})" for row in tensor["outlier_rows"][:10])
+        lines += [f"           rows out of line, most first: {rows}"] if rows else []
+    return "\n".join(lines) + "\n"
+
+
+def _tensor(tensor: Json) -> str:
+    old, new = (
+        f"{tensor[f'{side}_dtype']} {'x'.join(map(str, tensor[f'{side}_shape']))}"
+        if tensor[f"{side}_shape"] is not None
+        else None
+        for side in ("old", "new")
+    )
+    shape = visible(old or new or "") if old == new or None in (old, new) else visible(f"{old} -> {new}")
+    numbers = {"relative L2": "relative_l2", "cosine": "cosine", "largest change": "max_abs", "share": "changed_share"}
+    measured = [f"{word} {tensor[name]:.4g}" for word, name in numbers.items() if tensor[name] is not None]
+    return ", ".join([shape, *measured])
+
+
 def audit_text(document: Json) -> str:
     """An audit document: verdict, findings, the primary cells that are not equivalent, what did not run."""
     panel = document["panel"]

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Models, embeddings and tables: opened in a confined process, compared number by number."""
+
+from diffing.artifacts.models import ModelDiff, model_diff
+
+__all__ = ["ModelDiff", "model_diff"]

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the confined parser may answer: every field, its type and its bounds. Anything else is no answer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from evidence import InputError
+
+_Text = Annotated[str, StringConstraints(max_length=1200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+_Count = Annotated[int, Field(ge=0)]
+_Number = Annotated[float, Field(allow_inf_nan=False)]
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
+_Answer = TypeVar("_Answer", bound=BaseModel)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Said(_Strict):
+    """A file and one line about it."""
+
+    path: _Text
+    reason: _Text
+
+
+class Unsafe(_Strict):
+    """A file that runs code when it is loaded, as listed without loading it."""
+
+    path: _Text
+    opcodes: dict[_Text, _Count]
+    imports: list[_Text]
+    complete: bool
+    note: _Text | None
+    scanners: dict[_Text, _Text]
+
+
+class Used(_Strict):
+    """How often, and with what gain, a feature splits."""
+
+    splits: _Count
+    gain: _Number
+
+
+class Forest(_Strict):
+    """A tree ensemble beside its numbers."""
+
+    trees: _Count
+    features: list[_Text]
+    used: dict[_Text, Used]
+    words: dict[_Text, str]
+
+
+class Opened(_Strict):
+    """One side after its headers were read."""
+
+    kinds: list[_Text]
+    tensors: _Count
+    refused: list[Said]
+    unsafe: list[Unsafe]
+    opaque: list[Said]
+    ignored: list[_Text]
+    forests: dict[_Text, Forest]
+    operators: dict[_Text, dict[_Text, _Count]]
+
+
+class Opening(_Strict):
+    """Both sides, and the bytes of every pair that there is to compare."""
+
+    sides: dict[Literal["base", "head"], Opened]
+    bytes: list[_Count]
+
+
+class Outlier(_Strict):
+    """A row out of line."""
+
+    row: _Count
+    score: _Number
+    shift: _Number | None = None
+    old_norm: _Number | None = None
+    new_norm: _Number | None = None
+
+
+class Both(_Strict):
+    """A count on both sides."""
+
+    old: _Count
+    new: _Count
+
+
+class Digests(_Strict):
+    """SHA-256 of a tensor's bytes on both sides."""
+
+    old: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None
+    new: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None
+
+
+class Logs(_Strict):
+    """Logarithms of the shifts of the rows that moved."""
+
+    median: _Number
+    deviation: _Number
+    high: _Number
+
+
+class Histogram(_Strict):
+    """Rows by the size of their shift."""
+
+    edges: list[_Number]
+    counts: list[_Count]
+
+
+class RowShifts(_Strict):
+    """How the rows moved."""
+
+    rows: _Count
+    rows_changed: _Count
+    median_shift: _Number
+    deviation: _Number
+    log_deviation: Logs | None
+    histogram: Histogram | None
+
+
+class Column(_Strict):
+    """A column's share of the difference."""
+
+    column: _Count
+    share: _Number
+
+
+class Spectrum(_Strict):
+    """In how few directions the difference lies."""
+
+    rows: _Count
+    values: list[_Number]
+    top_share: _Share
+    rank_99: _Count | None
+    rank_999: _Count | None
+    full_rank: _Count
+    columns: list[Column]
+
+
+class Moments(_Strict):
+    """One side's values."""
+
+    mean: _Number
+    deviation: _Number
+    quantiles: list[_Number]
+
+
+class Distribution(_Strict):
+    """Both sides' values, and how far apart they are."""
+
+    old: Moments
+    new: Moments
+    distance: _Number | None
+    kolmogorov: _Share
+    sampled: _Count
+
+
+class Tensor(_Strict):
+    """One tensor, as it stands in ``formats.md``, and more."""
+
+    name: _Text
+    status: Literal["same", "changed", "added", "removed"]
+    old_shape: list[_Count] | None
+    new_shape: list[_Count] | None
+    old_dtype: _Text | None
+    new_dtype: _Text | None
+    relative_l2: _Number | None
+    cosine: _Number | None
+    max_abs: _Number | None
+    changed_share: _Share | None
+    outlier_rows: list[Outlier]
+    old_name: _Text | None = None
+    digest: Digests
+    compared_rows: _Count | None = None
+    old_norm: _Number | None = None
+    new_norm: _Number | None = None
+    row_shifts: RowShifts | None = None
+    spectrum: Spectrum | None = None
+    distribution: Distribution | None = None
+    non_finite: Both | None = None
+    denormals: Both | None = None
+    rounding: _Number | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The tensor as it stands in the document; what was not measured is left out."""
+        document: dict[str, Any] = self.model_dump()
+        always = set(list(type(self).model_fields)[:11])
+        return {key: value for key, value in document.items() if key in always or value is not None}
+
+
+class Compared(_Strict):
+    """Some pairs, compared."""
+
+    tensors: list[Tensor]
+
+
+def opening(answer: Any) -> Opening:  # noqa: ANN401 - parsed JSON
+    """The answer to ``open``.
+
+    Raises:
+        InputError: it is none.
+    """
+    return _checked(Opening, answer)
+
+
+def compared(answer: Any) -> Compared:  # noqa: ANN401 - parsed JSON
+    """The answer to ``compare``.
+
+    Raises:
+        InputError: it is none.
+    """
+    return _checked(Compared, answer)
+
+
+def _checked(kind: type[_Answer], answer: Any) -> _Answer:  # noqa: ANN401 - parsed JSON
+    if isinstance(answer, dict) and set(answer) == {"refused"}:
+        raise InputError(str(answer["refused"])[:400])
+    try:
+        return kind.model_validate(answer)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"][:6])
+        raise InputError(f"the parser's answer does not hold at {place}: {first['msg'][:120]}") from error

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a side's files to its tensors: each file to the one parser of its declared type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from diffing.artifacts.inside import archives, gguf, lightgbm, npy, onnx, pickles, safetensors, scratch, skops, xgboost
+from diffing.artifacts.inside.polyglots import is_pickle
+from diffing.artifacts.inside.words import MAX_HEADER, MAX_TENSORS, File, RefusedError, strict_json
+
+if TYPE_CHECKING:
+    from diffing.artifacts.inside.forests import Forest
+    from diffing.artifacts.inside.tensors import Tensor
+
+_LFS = b"version https://git-lfs.github.com/spec/"
+_UNSAFE = frozenset(
+    {
+        *(".pkl", ".pickle", ".pck", ".joblib", ".pt", ".pth", ".ckpt", ".h5", ".hdf5", ".keras", ".pb", ".dill"),
+        *(".cloudpickle", ".mar", ".rds", ".rdata"),
+    }
+)
+_BY_SUFFIX = {
+    ".safetensors": "safetensors", ".npy": "npy", ".npz": "npz", ".onnx": "onnx", ".gguf": "gguf", ".ubj": "xgboost",
+    ".parquet": "table", ".arrow": "table", ".feather": "table", ".ipc": "table", ".skops": "skops",
+    ".zip": "archive", ".tar": "archive", ".lgb": "lightgbm", ".lightgbm": "lightgbm",
+}  # fmt: skip
+_PROSE = frozenset({".md", ".txt", ".json", ".toml", ".yaml", ".yml", ".csv", ".tsv", ".jsonl", ".license", ""})
+_SNIFFED = 4096
+
+
+@dataclass
+class Side:
+    """What one side holds. ``refused``, ``unsafe`` and ``opaque`` name the file and say why, in one line."""
+
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    forests: dict[str, dict[str, Any]] = field(default_factory=dict)
+    operators: dict[str, dict[str, int]] = field(default_factory=dict)
+    kinds: set[str] = field(default_factory=set)
+    refused: list[dict[str, str]] = field(default_factory=list)
+    unsafe: list[dict[str, Any]] = field(default_factory=list)
+    opaque: list[dict[str, str]] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+
+    def add(self, prefix: str, found: Tensor) -> None:
+        """Take a tensor under its name, with the prefix of its file where a side has several."""
+        name = f"{prefix}{found.name}"
+        if name in self.tensors:
+            raise RefusedError(f"two tensors are called {name!r}")
+        if len(self.tensors) >= MAX_TENSORS:
+            raise RefusedError(f"more than {MAX_TENSORS:,} tensors")
+        self.tensors[name] = replace(found, name=name)
+
+
+def open_side(files: list[File]) -> Side:
+    """Read the headers of all files of one side; a file that cannot be read is told, the others are still read."""
+    scratch.begin_side()
+    side = Side()
+    kinds = [(file, _try_kind(file, side)) for file in files]
+    several = sum(kind in _READERS or kind in {"archive", "safetensors"} for _, kind in kinds) > 1
+    shards = [file for file, kind in kinds if kind == "safetensors"]
+    indices = [file for file, kind in kinds if kind == "index"]
+    for file, kind in kinds:
+        if kind in _OPENED:
+            _try(side, file, kind, f"{file.name}:" if several else "")
+    if shards or indices:
+        side.kinds.add("safetensors")
+        _shards(side, shards, indices)
+    return side
+
+
+def _shards(side: Side, shards: list[File], indices: list[File]) -> None:
+    """All safetensors of a side are one model; where one cannot be read, its name is told."""
+    try:
+        for one in safetensors.read_shards(shards, indices):
+            side.add("", one)
+    except RefusedError as error:
+        bad = next((file for file in shards if _fails(file)), indices[0] if indices else shards[0])
+        side.refused.append({"path": bad.name, "reason": str(error)})
+
+
+def _fails(file: File) -> bool:
+    try:
+        safetensors.read(file)
+    except RefusedError:
+        return True
+    return False
+
+
+def _try_kind(file: File, side: Side) -> str:
+    try:
+        return kind_of(file)
+    except RefusedError as error:
+        side.refused.append({"path": file.name, "reason": str(error)})
+        return "refused"
+
+
+def kind_of(file: File) -> str:
+    """The declared type of a file, by its ending; text and JSON are told apart by how they begin."""
+    start = file.read(0, min(file.size, _SNIFFED))
+    suffix = file.suffix
+    if suffix in _BY_SUFFIX and not start:
+        raise RefusedError("an empty file")
+    told = (
+        ("pointer", start.startswith(_LFS)),
+        (_BY_SUFFIX.get(suffix, ""), suffix in _BY_SUFFIX),
+        ("unsafe", suffix in _UNSAFE or _begins_as_pickle(start)),
+        ("lightgbm", lightgbm.looks_like(start)),
+        ("index", safetensors.is_index(file.name)),
+        ("xgboost", suffix == ".json" and _is_xgboost(file)),
+        ("prose", suffix in _PROSE and b"\0" not in start),
+    )
+    return next((kind for kind, so in told if so), "binary")
+
+
+def _begins_as_pickle(start: bytes) -> bool:
+    """A pickle with its protocol, or a ZIP archive with one in front, as torch writes it."""
+    if start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        return True
+    return (start.startswith(b"PK\x03\x04") and b"data.pkl" in start) or is_pickle(start)
+
+
+def _is_xgboost(file: File) -> bool:
+    if file.size > MAX_HEADER or b'"learner"' not in file.read(0, file.size):
+        return False
+    document = strict_json(file.read(0, file.size), "the model")
+    return isinstance(document, dict) and "learner" in document
+
+
+def _try(side: Side, file: File, kind: str, prefix: str) -> None:
+    try:
+        _open(side, file, kind, prefix)
+    except RefusedError as error:
+        side.refused.append({"path": file.name, "reason": str(error)})
+    except (MemoryError, RecursionError, OverflowError) as error:
+        side.refused.append({"path": file.name, "reason": f"more than can be read: {type(error).__name__}"})
+
+
+def _open(side: Side, file: File, kind: str, prefix: str) -> None:
+    if kind == "unsafe":
+        side.unsafe.append({"path": file.name, **pickles.describe(file)})
+    elif kind == "pointer":
+        side.opaque.append({"path": file.name, "reason": "a Git LFS pointer without its content"})
+    elif kind == "binary":
+        side.opaque.append({"path": file.name, "reason": "a binary file of no known format"})
+    elif kind == "prose":
+        side.ignored.append(file.name)
+    elif kind == "archive":
+        _archive(side, file, prefix)
+    else:
+        side.kinds.add(kind)
+        for one in _READERS[kind](side, file, prefix):
+            side.add(prefix, one)
+
+
+def _archive(side: Side, file: File, prefix: str) -> None:
+    """Members are opened as the files of a folder; an archive within an archive is not."""
+    inner = []
+    for member in archives.members(file):
+        part = (
+            member.file.read(member.offset + at, min(1 << 20, member.size - at))
+            for at in range(0, member.size, 1 << 20)
+        )
+        unpacked = member.file if member.file is not file else scratch.spool(member.name, part)
+        inner.append(File(f"{file.name}/{member.name}", unpacked.path))
+    if any(one.suffix in (".zip", ".tar") for one in inner):
+        raise RefusedError("an archive within an archive")
+    used = scratch.used()
+    found = open_side(inner)
+    scratch.add_used(used)
+    side.kinds.add("archive")
+    for attribute in ("refused", "unsafe", "opaque", "ignored"):
+        getattr(side, attribute).extend(getattr(found, attribute))
+    for one in found.tensors.values():
+        side.add(prefix, one)
+    side.forests |= {f"{prefix}{name}": forest for name, forest in found.forests.items()}
+    side.operators |= {f"{prefix}{name}": graph for name, graph in found.operators.items()}
+
+
+def _forest(side: Side, forest: Forest, prefix: str) -> list[Tensor]:
+    side.forests[prefix or "model"] = forest.summary()
+    return forest.tensors()
+
+
+def _npz(side: Side, file: File, prefix: str) -> list[Tensor]:
+    del side, prefix
+    found = []
+    for member in archives.members(file):
+        if not member.name.endswith(".npy"):
+            raise RefusedError(f"member {member.name!r} is no array")
+        found.append(npy.read(member.file, member.name.removesuffix(".npy"), member.offset, member.size))
+    return found
+
+
+def _npy(side: Side, file: File, prefix: str) -> list[Tensor]:
+    del side, prefix
+    return [npy.read(file, "array")]
+
+
+def _onnx(side: Side, file: File, prefix: str) -> list[Tensor]:
+    tensors, operators = onnx.read(file)
+    side.operators[prefix or "model"] = operators
+    return tensors
+
+
+def _xgboost(side: Side, file: File, prefix: str) -> list[Tensor]:
+    tensors, forest = xgboost.read(file)
+    if forest is not None:
+        side.forests[prefix or "model"] = forest.summary()
+    return tensors
+
+
+def _skops(side: Side, file: File, prefix: str) -> list[Tensor]:
+    del side, prefix
+    return skops.read(file)[0]
+
+
+def _table(side: Side, file: File, prefix: str) -> list[Tensor]:
+    from diffing.artifacts.inside import tables  # noqa: PLC0415 - needs pyarrow, which is there only for tables
+
+    del side, prefix
+    return tables.read(file)
+
+
+_READERS: dict[str, Any] = {
+    "npy": _npy,
+    "npz": _npz,
+    "onnx": _onnx,
+    "gguf": lambda _, file, __: gguf.read(file),
+    "lightgbm": lambda side, file, prefix: _forest(side, lightgbm.read(file), prefix),
+    "xgboost": _xgboost,
+    "skops": _skops,
+    "table": _table,
+}
+_OPENED = frozenset({*_READERS, "archive", "unsafe", "pointer", "binary", "prose"})

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A file that is two things: what one reader takes for weights, another runs as a pickle or opens as an archive."""
+
+from __future__ import annotations
+
+import pickletools
+import struct
+from typing import TYPE_CHECKING
+
+from diffing.artifacts.inside.words import RefusedError
+
+if TYPE_CHECKING:
+    from diffing.artifacts.inside.words import File
+
+_START = 1 << 16
+_END = struct.Struct("<4s4H2IH")  # end of central directory (APPNOTE.TXT 4.3.16)
+_LONGEST_COMMENT = 1 << 16
+_LAST = b"PK\x05\x06"
+_ENTRY = b"PK\x01\x02"
+
+
+def refuse_polyglot(file: File) -> None:
+    """Refuse a file that is also a pickle from its first byte on, or also a ZIP archive from its end on.
+
+    Raises:
+        RefusedError: it is.
+    """
+    if is_pickle(file.read(0, min(file.size, _START))):
+        raise RefusedError("also a valid pickle: a file that is two things is not read")
+    if ends_in_zip(file):
+        raise RefusedError("also a ZIP archive from its end: a file that is two things is not read")
+
+
+def is_pickle(start: bytes) -> bool:
+    """Whether these first bytes hold a whole program for the pickle machine: opcodes up to a STOP. Nothing is run."""
+    opcodes = 0
+    try:
+        for opcode, _, _ in pickletools.genops(start):
+            opcodes += 1
+            if opcode.name == "STOP":
+                return opcodes > 1
+    except (ValueError, IndexError, OverflowError, UnicodeError):
+        return False
+    return False
+
+
+def ends_in_zip(file: File) -> bool:
+    """Whether a ZIP reader, which begins at the end, would find a central directory."""
+    size = file.size
+    tail_at = max(0, size - _LONGEST_COMMENT - _END.size)
+    tail = file.read(tail_at, size - tail_at)
+    at = tail.rfind(_LAST)
+    while at >= 0:
+        if at + _END.size <= len(tail):
+            *_, length, _, _ = _END.unpack_from(tail, at)
+            entry = tail_at + at - length
+            if entry >= 0 and (length == 0 or file.read(entry, 4) == _ENTRY):
+                return True
+        at = tail.rfind(_LAST, 0, at)
+    return False

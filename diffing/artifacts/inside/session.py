@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The calls of one comparison: ``open`` gives what there is to compare, ``compare`` the numbers of some of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from diffing.artifacts.inside.blocks import digest
+from diffing.artifacts.inside.compare import compare
+from diffing.artifacts.inside.formats import Side, open_side
+from diffing.artifacts.inside.words import File, RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from diffing.artifacts.inside.tensors import Tensor
+
+_SIDES = ("base", "head")
+
+
+class Session:
+    """Holds both opened sides."""
+
+    def __init__(self) -> None:
+        self._sides: dict[str, Side] = {}
+        self._pairs: list[tuple[Tensor | None, Tensor | None]] = []
+
+    def answer(self, call: dict[str, Any]) -> dict[str, Any]:
+        """The answer to one call; what cannot be done is told as ``refused``."""
+        calls: dict[str, Callable[[Any], dict[str, Any]]] = {"open": self._open, "compare": self._compare}
+        ((name, argument),) = call.items()
+        try:
+            return calls[name](argument)
+        except RefusedError as error:
+            return {"refused": str(error)}
+
+    def _open(self, files: dict[str, list[dict[str, str]]]) -> dict[str, Any]:
+        self._sides = {side: open_side([File(**file) for file in files[side]]) for side in _SIDES}
+        self._pairs = _pairs(self._sides["base"].tensors, self._sides["head"].tensors)
+        return {
+            "sides": {name: _told(side) for name, side in self._sides.items()},
+            "bytes": [sum(one.nbytes for one in pair if one) for pair in self._pairs],
+        }
+
+    def _compare(self, which: list[int]) -> dict[str, Any]:
+        return {"tensors": [_result(*self._pairs[number]) for number in which]}
+
+
+def _told(side: Side) -> dict[str, Any]:
+    return {
+        "kinds": sorted(side.kinds),
+        "tensors": len(side.tensors),
+        "refused": side.refused,
+        "unsafe": side.unsafe,
+        "opaque": side.opaque,
+        "ignored": side.ignored,
+        "forests": side.forests,
+        "operators": side.operators,
+    }
+
+
+def _pairs(old: dict[str, Tensor], new: dict[str, Tensor]) -> list[tuple[Tensor | None, Tensor | None]]:
+    """Tensors of one name; of the others, those whose bytes are the same; then what only one side has."""
+    lost = {name: one for name, one in old.items() if name not in new}
+    found: list[tuple[Tensor | None, Tensor | None]] = []
+    by_content: dict[tuple[str, tuple[int, ...], str], list[Tensor]] = {}
+    shapes = {(one.dtype, one.shape) for name, one in new.items() if name not in old}
+    for one in lost.values():
+        if one.nbytes and (one.dtype, one.shape) in shapes:
+            by_content.setdefault((one.dtype, one.shape, digest(one)), []).append(one)
+    kept = {key[:2] for key in by_content}
+    for name, one in sorted(new.items()):
+        before = old.get(name)
+        if before is None and (one.dtype, one.shape) in kept:
+            same = by_content.get((one.dtype, one.shape, digest(one)))
+            before = same.pop(0) if same else None
+            if before is not None:
+                del lost[before.name]
+        found.append((before, one))
+    return [*found, *((one, None) for _, one in sorted(lost.items()))]
+
+
+def _result(old: Tensor | None, new: Tensor | None) -> dict[str, Any]:
+    if old is not None and new is not None:
+        result = compare(old, new)
+        return result | {"old_name": old.name} if old.name != new.name else result
+    one = old or new
+    assert one is not None  # noqa: S101 - a pair has a side
+    added = old is None
+    return {
+        "name": one.name, "status": "added" if added else "removed",
+        "old_shape": None if added else list(one.shape), "new_shape": list(one.shape) if added else None,
+        "old_dtype": None if added else one.dtype, "new_dtype": one.dtype if added else None,
+        "relative_l2": None, "cosine": None, "max_abs": None, "changed_share": None, "outlier_rows": [],
+        "digest": {"old": None if added else digest(one), "new": digest(one) if added else None},
+    }  # fmt: skip

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The difference between two models: tensors, findings, and what was refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from diffing.artifacts import confined
+from diffing.artifacts.findings import findings_of
+from diffing.artifacts.forests import compact
+from evidence import Finding, InputError, Severity, Verdict, worst_first
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from diffing.artifacts.answers import Opened, Tensor
+
+SCHEMA = "countersign/model-diff/v1"
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A file that is not read, and why, in one line."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ModelDiff:
+    """Two models side by side. Findings come worst first, tensors by name."""
+
+    tensors: tuple[Tensor, ...]
+    findings: tuple[Finding, ...]
+    refused: tuple[Refused, ...]
+    forests: Mapping[str, Any]
+    operators: Mapping[str, Any]
+    ignored: tuple[str, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict at the default threshold, high."""
+        return self.verdict_at(Severity.HIGH)
+
+    def verdict_at(self, fail_on: Severity) -> Verdict:
+        """Fail if a finding weighs ``fail_on`` or more; else inconclusive if something was refused or nothing read."""
+        if any(finding.severity.at_least(fail_on) for finding in self.findings):
+            return Verdict.FAIL
+        return Verdict.INCONCLUSIVE if self.refused or not self.tensors else Verdict.PASS
+
+    def to_json(self) -> dict[str, Any]:
+        """The model-diff document of ``formats.md``."""
+        return {
+            "schema": SCHEMA,
+            "verdict": self.verdict.value,
+            "tensors": [tensor.to_json() for tensor in self.tensors],
+            "forests": dict(self.forests),
+            "operators": dict(self.operators),
+            "findings": [finding.to_json() for finding in self.findings],
+            "refused": [{"path": one.path, "reason": one.reason} for one in self.refused],
+            "ignored": list(self.ignored),
+        }
+
+
+def model_diff(base: Path, head: Path, *, progress: Callable[[str], None] | None = None) -> ModelDiff:
+    """What changed between two model files, or two folders of them.
+
+    What cannot be read safely is in ``refused``, and then no tensor is compared. Not checked here: what the change
+    does to anybody's recommendations.
+
+    Raises:
+        SandboxMissingError: no working sandbox; nothing was opened.
+        InputError: nothing there, a file against a folder, links, names with control characters, different formats.
+    """
+    if base.is_dir() != head.is_dir() and base.exists() and head.exists():
+        folder = base if base.is_dir() else head
+        raise InputError(f"{folder.name} is a folder and the other side a file: compare two files or two folders")
+    return compare_files(confined.listed(base), confined.listed(head), progress=progress)
+
+
+def compare_files(
+    base: dict[str, Path], head: dict[str, Path], *, place: str = "", progress: Callable[[str], None] | None = None
+) -> ModelDiff:
+    """The same for files by the name they are shown under; ``place`` is the path that findings are put at.
+
+    Raises:
+        SandboxMissingError: no working sandbox; nothing was opened.
+        InputError: different formats, or a parser that came to its end.
+    """
+    found = confined.compare(base, head, progress=progress)
+    refused = tuple(_refused(found.base, found.head))
+    if not refused and found.base.kinds and found.head.kinds and not set(found.base.kinds) & set(found.head.kinds):
+        raise InputError(f"base is {_kinds(found.base)} and head {_kinds(found.head)}: different formats")
+    findings = worst_first(findings_of(found.base, found.head, found.tensors, place or _only(head)))
+    forests = _both(found.base.forests, found.head.forests, compact)
+    operators = _both(found.base.operators, found.head.operators, _sides)
+    ignored = tuple(sorted({*found.base.ignored, *found.head.ignored}))
+    tensors = tuple(sorted(found.tensors, key=lambda tensor: tensor.name))
+    return ModelDiff(tensors, tuple(findings), refused, forests, operators, ignored)
+
+
+def _refused(*sides: Opened) -> list[Refused]:
+    found = []
+    for side in sides:
+        found += [Refused(one.path, one.reason) for one in side.refused]
+        found += [Refused(one.path, "runs code when it is loaded: never loaded, only listed") for one in side.unsafe]
+        found += [Refused(one.path, one.reason) for one in side.opaque]
+    if not found and not any(side.tensors for side in sides) and any(side.ignored for side in sides):
+        found = [Refused(side.ignored[0], "no model, embedding or table is in it") for side in sides if side.ignored]
+    return list(dict.fromkeys(found))
+
+
+def _both(old: Mapping[str, Any], new: Mapping[str, Any], told: Callable[[Any, Any], dict[str, Any]]) -> dict[str, Any]:
+    """What differs between the sides, by name."""
+    return {name: told(old.get(name), new.get(name)) for name in sorted({*old, *new}) if old.get(name) != new.get(name)}
+
+
+def _sides(old: Any, new: Any) -> dict[str, Any]:  # noqa: ANN401 - counts, or None
+    return {"old": old, "new": new}
+
+
+def _kinds(side: Opened) -> str:
+    return " and ".join(side.kinds)
+
+
+def _only(files: dict[str, Path]) -> str:
+    return next(iter(files)) if len(files) == 1 else ""
