@@ -20,7 +20,7 @@ SCRIPT = "artifacts/inside/serve.py"
 MAX_FILES = 512
 _BATCH_BYTES = 512 << 20
 _BATCH = 256
-_PACKAGES = ("numpy", "pyarrow", "picklescan", "fickling")
+_PACKAGES = ("numpy", "pyarrow", "picklescan", "fickling", "typing_extensions")
 
 
 @dataclass(frozen=True)

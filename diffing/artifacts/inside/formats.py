@@ -118,7 +118,7 @@ def _begins_as_pickle(start: bytes) -> bool:
     """A pickle with its protocol, or a ZIP archive with one in front, as torch writes it."""
     if start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return True
-    return (start.startswith(b"PK\x03\x04") and b"data.pkl" in start) or is_pickle(start)
+    return (start.startswith(b"PK\x03\x04") and b"data.pkl" in start) or is_pickle(start, calling=True)
 
 
 def _is_xgboost(file: File) -> bool:

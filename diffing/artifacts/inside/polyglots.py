@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pickletools
 import struct
+import warnings
 from typing import TYPE_CHECKING
 
 from diffing.artifacts.inside.words import RefusedError
@@ -16,6 +17,7 @@ _START = 1 << 16
 _END = struct.Struct("<4s4H2IH")  # end of central directory (APPNOTE.TXT 4.3.16)
 _LONGEST_COMMENT = 1 << 16
 _LAST = b"PK\x05\x06"
+_CALLS = frozenset({"GLOBAL", "STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4"})
 _ENTRY = b"PK\x01\x02"
 
 
@@ -31,14 +33,19 @@ def refuse_polyglot(file: File) -> None:
         raise RefusedError("also a ZIP archive from its end: a file that is two things is not read")
 
 
-def is_pickle(start: bytes) -> bool:
-    """Whether these first bytes hold a whole program for the pickle machine: opcodes up to a STOP. Nothing is run."""
-    opcodes = 0
+def is_pickle(start: bytes, *, calling: bool = False) -> bool:
+    """Whether these first bytes hold a whole program for the pickle machine: opcodes up to a STOP. Nothing is run.
+
+    With ``calling``, only if it imports something: short programs that do nothing are the beginnings of many a text.
+    """
+    seen: set[str] = set()
     try:
-        for opcode, _, _ in pickletools.genops(start):
-            opcodes += 1
-            if opcode.name == "STOP":
-                return opcodes > 1
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for opcode, _, _ in pickletools.genops(start):
+                seen.add(opcode.name)
+                if opcode.name == "STOP":
+                    return bool(seen & _CALLS) if calling else len(seen) > 1
     except (ValueError, IndexError, OverflowError, UnicodeError):
         return False
     return False
