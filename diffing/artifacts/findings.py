@@ -88,7 +88,7 @@ def _tensor(tensor: Tensor, path: str) -> Iterator[Finding]:
             f"Base has {bad.old:,}. Scores made of them compare as nothing: ranks then follow from the order of items.",
             {"old": bad.old, "new": bad.new},
         )  # fmt: skip
-    if tensor.denormals is not None and tensor.denormals.new > tensor.denormals.old:
+    if tensor.denormals and tensor.denormals.new > tensor.denormals.old and tensor.rounding is None:
         count = tensor.denormals
         yield _finding(
             "tensor-changed", Severity.LOW, tensor, path,

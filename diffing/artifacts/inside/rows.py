@@ -16,6 +16,7 @@ _OUT_OF_LINE = 3.5  # robust deviations, the usual cut for a modified z-score (I
 _DEVIATION = 1.4826  # median absolute deviation to standard deviation, for a normal distribution
 _FLOOR = 1e-3  # of a typical row's norm: less spread than this is none
 _MOST = 1e9
+_ENOUGH = 8  # rows from which on there is a usual shift
 _NARROW = 1.01  # shifts this close together make one class
 
 
@@ -73,16 +74,16 @@ class RowShifts:
         """Rows out of line, most outlying first, and the distribution of shifts.
 
         ``typical`` is the norm of a usual row. A row's ``score`` is its shift in robust deviations from the median
-        shift. Where most rows did not change at all, every row that did is out of line.
+        shift. Where most rows did not change at all, or there are only a few, every row that did is out of line.
         """
         self.close()
         finite = self._sample[np.isfinite(self._sample)]
-        middle = float(np.median(finite)) if len(finite) else 0.0
-        spread = _DEVIATION * float(np.median(np.abs(finite - middle))) if len(finite) else 0.0
+        mostly_still = self.changed * 2 <= self.rows or self.rows < _ENOUGH
+        middle = float(np.median(finite)) if len(finite) and not mostly_still else 0.0
+        spread = _DEVIATION * float(np.median(np.abs(finite - middle))) if len(finite) and not mostly_still else 0.0
         scale = max(spread, _FLOOR * typical, 1e-30)
         shifts = np.sqrt(self._top)
         scores = np.minimum((shifts - middle) / scale, _MOST)
-        mostly_still = self.changed * 2 < self.rows
         chosen = (scores >= _OUT_OF_LINE) | (mostly_still & (shifts > 0))
         positive = finite[finite > 0]
         return {

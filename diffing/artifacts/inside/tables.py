@@ -27,6 +27,7 @@ _PLAIN = {
     "double": "F64", "float": "F32", "halffloat": "F16", "int64": "I64", "int32": "I32", "int16": "I16", "int8": "I8",
     "uint64": "U64", "uint32": "U32", "uint16": "U16", "uint8": "U8", "bool": "BOOL",
 }  # fmt: skip
+_TEXTS = frozenset({"string", "large_string", "string_view", "binary", "large_binary", "binary_view"})
 _TEXT = 8  # bytes that stand for one text: the start of its SHA-256
 
 
@@ -122,7 +123,13 @@ def _raw(name: str, values: Any, facts: dict[str, Any]) -> bytes:  # noqa: ANN40
             values = values.fill_null(False if dtype == "BOOL" else int(lowest))
         array = values.to_numpy(zero_copy_only=False)
         return array.astype(NUMPY[dtype]).tobytes()  # type: ignore[no-any-return]
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind):
+    if (
+        pa.types.is_string_view(kind)
+        or pa.types.is_binary_view(kind)
+        or pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_binary(kind)
+    ):
         facts["dtype"] = "TEXT_digest"
         words = (value.encode() if isinstance(value, str) else value for value in values.to_pylist())
         return b"".join(hashlib.sha256(word).digest()[:_TEXT] if word is not None else bytes(_TEXT) for word in words)

@@ -49,7 +49,7 @@ class Values:
             least = _SMALLEST.get(self._dtypes[side])
             if least is not None:
                 size = np.abs(part)
-                if size.size and float(size.min()) < least:
+                if size.size and not float(size.min()) >= least:
                     self._small[side] += int(np.count_nonzero((size < least) & (size > 0)))
 
     def non_finite(self) -> dict[str, int]:

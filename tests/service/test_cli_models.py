@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``countersign model-diff``: exit statuses, one document that its schema holds for, one line an error."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jsonschema
+import numpy as np
+import pytest
+import referencing
+
+from service.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.sandbox
+
+SCHEMAS = Path(__file__).resolve().parents[2] / "docs" / "schemas"
+
+
+class Said(NamedTuple):
+    """What the command left: exit status, standard output and standard error."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    """Runs ``countersign model-diff`` in this process."""
+
+    def command(*arguments: str | Path) -> Said:
+        capfd.readouterr()
+        monkeypatch.setattr(sys, "argv", ["countersign", "model-diff", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        return Said(int(left.value.code or 0), *capfd.readouterr())
+
+    return command
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    """A table, the same with one row doubled, and a pickle."""
+    table = np.random.default_rng(1).standard_normal((500, 16)).astype("f4")
+    np.savez(tmp_path / "base.npz", items=table, users=table[:9])
+    table[7] *= 2
+    np.savez(tmp_path / "head.npz", items=table, users=table[50:60])
+    (tmp_path / "bad.pkl").write_bytes(pickle.dumps({"a": 1}))
+    return tmp_path
+
+
+def refused(document: Any) -> str | None:
+    """Why the published schema refuses a document; None if it holds."""
+    schemas = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in SCHEMAS.glob("*.schema.json")}
+    resources = [(schema["$id"], referencing.Resource.from_contents(schema)) for schema in schemas.values()]
+    registry: Any = referencing.Registry().with_resources(resources)
+    validator = jsonschema.Draft202012Validator(schemas["model-diff.schema.json"], registry=registry)
+    return next((error.message for error in validator.iter_errors(document)), None)
+
+
+def test_an_edit_fails_the_same_passes_and_both_are_documents(run: Callable[..., Said], models: Path) -> None:
+    edited = run(models / "base.npz", models / "head.npz", "--format", "json")
+    document = json.loads(edited.out)
+    assert (edited.status, edited.err, document["verdict"]) == (1, "", "fail")
+    assert [row["row"] for row in document["tensors"][0]["outlier_rows"]] == [7]
+    assert refused(document) is None
+    same = run(models / "base.npz", models / "base.npz", "--format", "json")
+    assert (same.status, {tensor["status"] for tensor in json.loads(same.out)["tensors"]}) == (0, {"same"})
+    assert refused(json.loads(same.out)) is None
+    for place, value in (("status", "other"), ("outlier_rows", [{"score": 1.0}]), ("changed_share", 2.0), ("name", 3)):
+        wrong = copy.deepcopy(document)
+        wrong["tensors"][0][place] = value
+        assert refused(wrong) is not None, place
+
+
+def test_text_names_tensors_and_rows(run: Callable[..., Said], models: Path) -> None:
+    said = run(models / "base.npz", models / "head.npz")
+    assert said.status == 1
+    assert said.out.startswith("fail: 2 tensors, 2 of them changed")
+    assert "embedding-outlier: 1 row of items moved out of line" in said.out
+    assert "rows out of line, most first: 7 (" in said.out
+    assert run(models / "base.npz", models / "head.npz", "--fail-on", "critical").status == 0
+
+
+def test_a_pickle_exits_2_with_one_line_and_its_document(run: Callable[..., Said], models: Path) -> None:
+    said = run(models / "bad.pkl", models / "bad.pkl")
+    assert (said.status, said.out) == (2, "")
+    assert said.err == "countersign: bad.pkl: runs code when it is loaded: never loaded, only listed\n"
+    document = json.loads(run(models / "bad.pkl", models / "bad.pkl", "--format", "json").out)
+    assert document["refused"] == [
+        {"path": "bad.pkl", "reason": "runs code when it is loaded: never loaded, only listed"}
+    ]
+    assert [finding["rule"] for finding in document["findings"]] == ["unsafe-artifact"]
+    assert refused(document) is None
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "words"),
+    [
+        ("base.npz", "none.npz", "no such file"),
+        ("base.npz", ".", "a folder and the other side a file"),
+        ("base.npz", "bad.pkl", "runs code"),
+        ("cut.npz", "cut.npz", "no ZIP archive"),
+    ],
+)
+def test_bad_input_exits_2_with_one_line(
+    run: Callable[..., Said], models: Path, base: str, head: str, words: str
+) -> None:
+    (models / "cut.npz").write_bytes((models / "base.npz").read_bytes()[:-40])
+    said = run(models / base, models / head)
+    assert (said.status, said.out) == (2, "")
+    assert words in said.err
+    assert len(said.err.splitlines()) == 1
+
+
+def test_bad_options_exit_2(run: Callable[..., Said], models: Path) -> None:
+    assert run(models / "base.npz", models / "head.npz", "--format", "pdf").status == 2
+    assert run(models / "base.npz", models / "head.npz", "--fail-on", "never").status == 2
