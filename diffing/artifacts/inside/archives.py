@@ -59,7 +59,7 @@ def _zip(file: File) -> list[Member]:
                 raise RefusedError(f"{len(entries):,} members, more than {MAX_MEMBERS:,}")
             _refuse_overlap(entries, file, archive.start_dir)
             return [_zip_member(archive, entry, file) for entry in entries if not entry.is_dir()]
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
         raise RefusedError(f"no ZIP archive that can be read: {' '.join(str(error).split())[:120]}") from error
 
 

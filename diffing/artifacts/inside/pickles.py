@@ -54,7 +54,7 @@ def _streams(file: File) -> tuple[list[bytes], str | None]:
                     with archive.open(entry) as member:
                         found.append(member.read(_MOST))
                 return found, None if found else "an archive without a pickle that is known by name"
-        except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, ValueError) as error:
             return [], f"no archive that can be listed: {' '.join(str(error).split())[:120]}"
     if start.startswith((b"\x89HDF", b"\x1f\x8b", b"x\x9c", b"x\x01", b"BZ", b"\xfd7zXZ")):
         return [], "HDF5 or compressed: it is not unpacked"

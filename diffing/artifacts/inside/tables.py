@@ -47,7 +47,7 @@ def read(file: File) -> list[Tensor]:
         if len(schema) > _MAX_COLUMNS or len(set(schema.names)) != len(schema):
             raise RefusedError("two columns of one name, or more columns than are read")
         return [_column(file, schema.field(index), index, batches) for index in range(len(schema))]
-    except (pa.ArrowException, OSError, MemoryError, OverflowError, NotImplementedError) as error:
+    except (pa.ArrowException, OSError, MemoryError, OverflowError, RuntimeError) as error:
         raise RefusedError(f"no table that can be read: {' '.join(str(error).split())[:120]}") from error
 
 
