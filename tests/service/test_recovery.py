@@ -117,7 +117,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def test_killed_in_the_middle_it_is_finished_once_with_the_same_evidence(undisturbed: Any, tmp_path: Path) -> None:
-    found, process = reviewed_with_kills(tmp_path, ["received", "fetched", "diffed"])
+    found, process = reviewed_with_kills(tmp_path, ["received", "fetched", "diffed", "audited", "ready"])
     assert found == undisturbed
     assert process.reviewed() == 1
     engine = create_engine(f"sqlite:///{tmp_path}/data/countersign.sqlite")
