@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from diffing._artifacts import special_entry, without_facts
 from diffing._characters import character_findings
 from diffing._conditions import condition_findings
 from diffing._content import Change, Side, declared_encoding, normalised, text_of
+from diffing._crowds import limited, uncrowded
 from diffing._declared import dependency_verdicts
 from diffing._facts import Facts
 from diffing._formulas import formula_findings
@@ -30,7 +30,7 @@ from diffing.capabilities import Fields, capabilities_of, capability_findings, s
 from diffing.changes import FileChange, NotAnalysed
 from diffing.dependencies import declares, setting_of_dependencies
 from diffing.languages import MARKDOWN
-from evidence import Finding, Location, Severity, worst_first
+from evidence import Finding, Location, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from diffing._facts import Value
 
 _KEPT_NODES = 3_000_000  # syntax nodes of modified files held at once; beyond, constants of other files are not put in
-_MOST_OF_A_RULE = 100  # findings of one rule in one file; the others are counted in one more
 
 
 @dataclass(slots=True)
@@ -61,9 +60,13 @@ class _Waiting:
 
 
 class Comparison:
-    """Takes changed files one by one, then compares the facts of all of them."""
+    """Takes changed files one by one, then compares the facts of all of them.
 
-    def __init__(self, fields: Fields | None = None) -> None:
+    ``alone`` says that every file is new (a first import): then there is nothing to compare expressions with.
+    """
+
+    def __init__(self, fields: Fields | None = None, *, alone: bool = False) -> None:
+        self._alone = alone
         self.outcome = Outcome()
         self._fields = fields or shipped()
         self._waiting: list[_Waiting] = []
@@ -124,6 +127,8 @@ class Comparison:
             *formula_findings(self._pairs, places),
             *capability_findings(self._pairs),
         ]
+        if self._alone:
+            found = [_of_an_import(finding) for finding in found]
         tests = _tests(self._pairs)
         own = [
             _of_a_test(finding)
@@ -134,7 +139,7 @@ class Comparison:
             for finding in found
             if finding.location is None or finding.location.path != MANIFEST
         ]
-        outcome.findings = _limited(worst_first(_distinct([*outcome.findings, *own])))
+        outcome.findings = limited([*outcome.findings, *uncrowded(own)])
         outcome.not_analysed.sort(key=lambda entry: (entry.path, entry.reason))
         outcome.files.sort(key=lambda file: file.path)
         return outcome
@@ -226,7 +231,7 @@ class Comparison:
 
     def _read(self, waiting: _Waiting, old_constants: Mapping[str, Value], new_constants: Mapping[str, Value]) -> None:
         try:
-            same = unchanged(waiting.old, waiting.new)
+            same = _every_symbol(waiting.new) if self._alone else unchanged(waiting.old, waiting.new)
             old = facts_of(waiting.old, old_constants, same) if waiting.old else None
             new = facts_of(waiting.new, new_constants, same) if waiting.new else None
         except TooManyNodesError as error:
@@ -247,6 +252,11 @@ def _tests(pairs: Sequence[FilePair]) -> set[str]:
     sides = [side for pair in pairs for side in (pair.old, pair.new) if side]
     imported = set[str]().union(*(side.imports for side in sides if not is_test(side.path)))
     return {side.path for side in sides if is_test(side.path) and side.module.rpartition(".")[2] not in imported}
+
+
+def _of_an_import(finding: Finding) -> Finding:
+    """A value that came with everything else weighs info: there is nothing that it changes."""
+    return replace(finding, severity=Severity.INFO) if finding.rule == "literal-added" else finding
 
 
 def _of_a_test(finding: Finding) -> Finding:
@@ -300,6 +310,10 @@ def _line_counts(change: Change) -> tuple[int, int]:
     return diff.added, diff.removed
 
 
+def _every_symbol(parsed: Parsed | None) -> frozenset[str]:
+    return frozenset({"", *parsed.definitions}) if parsed else frozenset()
+
+
 def _shared(sides: Iterable[Parsed | None]) -> dict[str, Value]:
     """Constants in capitals that all files of a side agree on."""
     found: dict[str, Value] = {}
@@ -342,49 +356,6 @@ def _not_parsed(path: str, parsed: Parsed, side: str) -> tuple[list[Finding], li
         (path, side),
     )
     return [finding], [NotAnalysed(path, why, "syntax")]
-
-
-def _distinct(findings: Sequence[Finding]) -> list[Finding]:
-    """Findings with equal fingerprints as one, which says how often it occurs and in which lines."""
-    groups: dict[str, list[Finding]] = defaultdict(list)
-    for finding in findings:
-        groups[finding.id].append(finding)
-    result = []
-    for same in groups.values():
-        if len(same) == 1:
-            result.append(same[0])
-            continue
-        worst = worst_first(same)[0]
-        lines = [finding.location.line for finding in same if finding.location]
-        result.append(replace(worst, evidence={**worst.evidence, "occurrences": len(same), "lines": lines[:20]}))
-    return result
-
-
-def _limited(findings: list[Finding]) -> list[Finding]:
-    """At most so many findings of one rule in one file, the worst; the others are counted in one more."""
-    kept, left = [], defaultdict[tuple[str, str], list[Finding]](list)
-    counts: dict[tuple[str, str], int] = defaultdict(int)
-    for finding in findings:
-        name = (finding.rule, finding.location.path if finding.location else "")
-        counts[name] += 1
-        if counts[name] <= _MOST_OF_A_RULE:
-            kept.append(finding)
-        else:
-            left[name].append(finding)
-    for (rule, path), others in left.items():
-        sample = [finding.title for finding in others[:5]]
-        kept.append(
-            Finding(
-                rule,
-                others[0].severity,
-                f"{len(others):,} more of {rule} in {path}",
-                f"For example: {'; '.join(sample)}.",
-                Location(path),
-                {"count": len(others), "sample": sample},
-                (path, "more", *sorted(finding.id for finding in others)[:1000]),
-            )
-        )
-    return worst_first(kept)
 
 
 __all__ = ["Comparison", "Facts", "Outcome"]

@@ -35,8 +35,9 @@ def diff(repository: Repository, base: str, head: str) -> Diff:
         RepositoryError: a ref that names no commit, or a repository that cannot be read.
     """
     old, new = repository.snapshot(base), repository.snapshot(head)
-    comparison = Comparison()
-    for entry in repository.diff_entries(old.commit, new.commit):
+    entries = repository.diff_entries(old.commit, new.commit)
+    comparison = Comparison(alone=not any(entry.old_object for entry in entries))
+    for entry in entries:
         comparison.add(_change(repository, entry))
     outcome = comparison.finish()
     return Diff(old, new, tuple(outcome.files), tuple(outcome.findings), tuple(outcome.not_analysed))

@@ -35,6 +35,9 @@ class Scope:
 
 def scope_of(function: Node, parent: Scope | None = None) -> Scope:
     """The scope of a FUNCTION node."""
+    known = function.names
+    if isinstance(known, Scope):
+        return Scope(known.parameters, known.bound, known.renamable, parent)
     parameters = frozenset(parameter_names(function.children[1]))
     bound: dict[str, int] = {}
     foreign: set[str] = set()
@@ -49,6 +52,7 @@ def scope_of(function: Node, parent: Scope | None = None) -> Scope:
             renamable = False
     for name_ in foreign:
         bound.pop(name_, None)
+    function.names = Scope(parameters, bound, renamable)
     return Scope(parameters, bound, renamable, parent)
 
 

@@ -86,6 +86,7 @@ class Node:
     end: int
     form: str = ""
     alias: str = ""
+    names: object = None  # of a function: what it binds, once known
 
 
 @dataclass(frozen=True, slots=True)

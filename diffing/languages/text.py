@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "\n": "", "b": "\b", "f": "\f", "a": "\a", "v": "\v"}
 _ESCAPE = re.compile(r"\\(u\{[0-9a-fA-F]{1,6}\}|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.|\n)", re.DOTALL)
@@ -51,6 +52,7 @@ def block_scalar(text: str) -> str:
     return "\n".join(line.strip() for line in body.splitlines()).strip()
 
 
+@lru_cache(maxsize=16_384)
 def number(text: str) -> float | int | None:
     """The value of a numeric literal; None for what JSON cannot carry (complex, infinite, absurdly long)."""
     plain = text.replace("_", "").replace("'", "")
