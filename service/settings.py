@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     concurrency: int = Field(
         default_factory=lambda: max(1, (os.cpu_count() or 2) // 2), ge=1, description="Audits that run at once."
     )
+    call_seconds: float = Field(
+        default=300.0, gt=0, description="The longest a recommender may take over one batch of requests."
+    )
     retry_seconds: float = Field(default=2.0, gt=0, description="First wait before a status is posted again; doubles.")
 
     @property

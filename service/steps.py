@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from behavior import MANIFEST_NAME, Side, audit, locate_artifacts, read_manifest, read_panel
-from confine import Repository
+from confine import Limits, Repository
 from diffing import diff
 from evidence import (
     VERSION,
@@ -107,7 +107,8 @@ def behave(context: Context, revision_id: int) -> dict[str, str]:
     with _work_folder(context) as folder, open_mirror(context, job) as repository:
         base = _side(repository, _required(job.base_commit), folder / "base")
         head = _side(repository, job.head_commit, folder / "head")
-        result = audit(panel, base, head, cache=SlateFolder(context.slates))
+        limits = Limits(call_seconds=context.settings.call_seconds)
+        result = audit(panel, base, head, limits=limits, cache=SlateFolder(context.slates))
     return {"audit": context.store.put_json(result.to_json()), "public": context.store.put_json(result.public())}
 
 

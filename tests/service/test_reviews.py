@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import json
+from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 from house import ANSWER, MANIFEST, finished, serve, until
 
 from evidence import Verdict
+from service.app import create_app
 from service.life import State
-
-if TYPE_CHECKING:
-    from fastapi.testclient import TestClient
 
 pytestmark = pytest.mark.sandbox
 
@@ -141,6 +141,9 @@ def test_a_submitters_base_off_the_target_branch_is_refused_in_one_line(house: A
         ({"rank.py": serve(body="return [['i1'] * k for request in requests]")}, None),
         ({"rank.py": serve(body="return [['nothing'] * k for request in requests]")}, None),
         ({"rank.py": serve(body="import os; os._exit(3)")}, "exited"),
+        ({"rank.py": serve(body="return bytearray(1 << 42)")}, "memory"),
+        ({"rank.py": serve(body="import os, time; [os.fork() or time.sleep(60) for _ in range(200)]")}, "processes"),
+        ({"rank.py": serve(body="open('/tree/rank.py', 'a').write(repr(requests))")}, "write-refused"),
     ],
 )
 def test_a_recommender_that_fails_is_a_finding_without_panel_data_for_the_submitter(
@@ -161,3 +164,30 @@ def test_a_recommender_that_fails_is_a_finding_without_panel_data_for_the_submit
     assert "secret" not in public
     if error_class is not None:
         assert shown[-1].json()["error_class"] == error_class
+
+
+def test_a_recommender_that_tries_to_connect_is_a_finding_whatever_it_answers(house: Any, client: TestClient) -> None:
+    body = "import socket; socket.socket().connect_ex(('198.51.100.7', 443)); " + ANSWER
+    house.deliver(client, house.pull(house.branch("call-home", {"rank.py": serve(body=body)})))
+    view = finished(client)
+    assert view.state is State.READY
+    assert view.verdict is not Verdict.PASS
+    (finding,) = [finding for finding in view.findings if finding["rule"] == "egress-attempted"]
+    assert finding["severity"] == "high"
+    assert "198.51.100.7:443" in finding["title"] + json.dumps(finding["evidence"])
+    house.deliver(client, house.pull(house.branch("next", {"README": "words\n"}), number=2))
+    assert finished(client, change=2).verdict is Verdict.PASS
+
+
+def test_a_recommender_that_hangs_is_ended_and_the_next_is_reviewed(house: Any) -> None:
+    """Even if base is too slow for so short a time, hanging is what is said."""
+    settings = house.settings.model_copy(update={"call_seconds": 2.0})
+    with TestClient(create_app(settings), base_url="http://127.0.0.1:8000") as client:
+        hang = serve(body="import time; time.sleep(600)")
+        house.deliver(client, house.pull(house.branch("hang", {"rank.py": hang})))
+        view = finished(client)
+        assert (view.state, view.verdict) == (State.READY, Verdict.INCONCLUSIVE)
+        (finding,) = [finding for finding in view.findings if finding["rule"] == "recommender-failed"]
+        assert finding["title"].endswith("failed: timeout")
+        house.deliver(client, house.pull(house.branch("next", {"README": "words\n"}), number=2))
+        assert finished(client, change=2).state is State.READY
