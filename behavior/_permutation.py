@@ -234,8 +234,10 @@ class _Sums:
     def _dense(self, places: Places) -> np.ndarray[Any, np.dtype[np.float32]]:
         rows, columns = places.shape[1], self._narrow.shape[1]
         if columns <= _FEW_COLUMNS:  # taking single numbers is faster than taking short rows
-            taken = [self._member @ np.ascontiguousarray(column).take(places) for column in self._narrow.T]
-            return np.stack(taken, axis=2)
+            taken = [np.ascontiguousarray(column).take(places) for column in self._narrow.T]
+            if self._member.all():  # as where there is one slice: nothing to multiply, and no threads to wait for
+                return np.stack([each.sum(axis=0, keepdims=True) for each in taken], axis=2)
+            return np.stack([self._member @ each for each in taken], axis=2)
         moved = self._narrow.take(places, axis=0).reshape(-1, rows * columns)
         return (self._member @ moved).reshape(-1, rows, columns)
 
