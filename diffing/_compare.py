@@ -135,6 +135,8 @@ class Comparison:
             if finding.location and finding.location.path in tests
             else _of_a_document(finding)
             if finding.location and finding.location.path.lower().endswith(MARKDOWN.suffixes)
+            else _generated(finding)
+            if finding.location and excuse(finding.location.path)
             else finding
             for finding in found
             if finding.location is None or finding.location.path != MANIFEST
@@ -208,7 +210,8 @@ class Comparison:
             return False
         for parsed, side in ((new, "head"), (old, "base")):
             if parsed is not None and parsed.errors and (side == "head" or new is None or not new.errors):
-                self._take(_not_parsed(path, parsed, side))
+                known = side == "head" and old is not None and len(old.errors) >= len(parsed.errors)
+                self._take(_not_parsed(path, parsed, side, known=known))
         waiting = _Waiting(path, old, new, equal=bool(old and new and old.form == new.form))
         if waiting.equal:
             return not table.prose
@@ -259,8 +262,16 @@ def _of_an_import(finding: Finding) -> Finding:
     return replace(finding, severity=Severity.INFO) if finding.rule == "literal-added" else finding
 
 
+def _generated(finding: Finding) -> Finding:
+    """A value in generated or vendored code that no score depends on weighs info."""
+    quiet = finding.rule.startswith("literal-") and finding.severity is Severity.LOW
+    return replace(finding, severity=Severity.INFO) if quiet else finding
+
+
 def _of_a_test(finding: Finding) -> Finding:
-    """A finding in a test weighs low at most: no score depends on it."""
+    """A finding in a test weighs low at most, a value in it info: no score depends on it."""
+    if finding.rule.startswith("literal-") and finding.severity.at_least(Severity.LOW):
+        return replace(finding, severity=Severity.INFO, detail=f"In a test. {finding.detail}")
     if not finding.severity.at_least(Severity.MEDIUM):
         return finding
     return replace(finding, severity=Severity.LOW, detail=f"In a test. {finding.detail}")
@@ -340,7 +351,7 @@ def _unreadable(path: str, why: str) -> tuple[list[Finding], list[NotAnalysed]]:
     return [finding], [NotAnalysed(path, why, "syntax")]
 
 
-def _not_parsed(path: str, parsed: Parsed, side: str) -> tuple[list[Finding], list[NotAnalysed]]:
+def _not_parsed(path: str, parsed: Parsed, side: str, *, known: bool) -> tuple[list[Finding], list[NotAnalysed]]:
     lines = [f"{span.line}" if span.line == span.end_line else f"{span.line}-{span.end_line}" for span in parsed.errors]
     shown = ", ".join(lines[:5]) + (f" and {len(lines) - 5:,} more" if len(lines) > 5 else "")  # noqa: PLR2004 - one line of text
     why = f"lines {shown} of {side} do not parse as {parsed.table.title}"
@@ -348,8 +359,8 @@ def _not_parsed(path: str, parsed: Parsed, side: str) -> tuple[list[Finding], li
     location = Location(path, first.line, first.end_line, "head" if side == "head" else "base")
     finding = Finding(
         "parse-failed",
-        Severity.MEDIUM,
-        f"{path} does not parse",
+        Severity.LOW if known else Severity.MEDIUM,
+        f"{path} does not parse{', as before' if known else ''}",
         f"{why[0].upper()}{why[1:]}; facts come from the rest.",
         location,
         {"lines": lines[:20], "side": side},

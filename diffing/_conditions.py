@@ -77,7 +77,7 @@ def _condition_changed(old: Placed, new: Placed) -> Finding:
     }
     return Finding(
         "condition-changed",
-        Severity.MEDIUM,
+        Severity.LOW if before.trivial or after.trivial else Severity.MEDIUM,
         f"Condition {what}: {cut(after.text)}",
         f"It was: {before.text}.{reach(feeds)}",
         at(new.facts, after),

@@ -11,7 +11,7 @@ from diffing._facts import Facts, Literal, Member
 from diffing._flow import Feeds
 from diffing._naming import SCALARS, key_text, list_values
 from diffing._normal import literal_value
-from diffing._words import ADDING, SCOPE, is_metric, is_rule_table, is_score, words
+from diffing._words import ADDING, SCOPE, holds_results, is_metric, is_rule_table, is_score, words
 from diffing.languages import Kind
 
 if TYPE_CHECKING:
@@ -133,7 +133,13 @@ def _join(path: str, key: str) -> str:
 
 def _add(facts: Facts, node: Node, path: str, container: str, value: Value, role: str) -> None:
     feeds = (
-        Feeds.METRIC if is_metric(path) else Feeds.SCORE if is_score(path) or words(path) & ADDING else Feeds.NOTHING
+        Feeds.NOTHING
+        if holds_results(facts.path)
+        else Feeds.METRIC
+        if is_metric(path)
+        else Feeds.SCORE
+        if is_score(path) or words(path) & ADDING
+        else Feeds.NOTHING
     )
     facts.literals.append(
         Literal(

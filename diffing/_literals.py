@@ -71,7 +71,7 @@ def _changed(old: Placed, new: Placed) -> Finding:
     detail = f"{_REACH[feeds]}.{_moved(old, new)}"
     return Finding(
         "literal-changed",
-        _severity(feeds, large=move.large),
+        Severity.INFO if after.metric and isinstance(after.value, str) else _severity(feeds, large=move.large),
         title,
         detail,
         at(new.facts, after),
@@ -141,7 +141,8 @@ def _one_sided(item: Placed, what: str, *, existing: bool) -> Iterator[Finding]:
         trivial = not isinstance(fact.value, tuple) and fact.value in _TRIVIAL
         if trivial or fact.feeds is not Feeds.SCORE:
             return
-    severity = Severity.MEDIUM if fact.feeds is Feeds.SCORE else Severity.LOW if existing else Severity.INFO
+    telling = fact.feeds is Feeds.SCORE and not isinstance(fact.value, str)  # a text by itself moves no score
+    severity = Severity.MEDIUM if telling else Severity.LOW if existing else Severity.INFO
     side = "new" if what == "added" else "old"
     evidence = {"name": fact.name, side: shown(fact.value), "feeds": fact.feeds.name.lower()}
     yield Finding(

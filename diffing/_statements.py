@@ -78,7 +78,7 @@ def _is_arithmetic(value: Node) -> bool:
             if node.text == "/" and any(words(dotted(child)) & _PATHS for child in node.children):
                 return False
             return all(child.kind not in _TEXTS for child in node.children)
-        if node.kind is Kind.CALL and callee_name(node) in _COUNTING:
+        if node.kind is Kind.CALL and (callee_name(node) in _COUNTING or _makes_a_record(node)):
             continue
         if node.kind is Kind.INDEX:
             stack.append(node.children[0])
@@ -86,6 +86,12 @@ def _is_arithmetic(value: Node) -> bool:
         if node.kind not in {Kind.FUNCTION, Kind.MAP, Kind.TEMPLATE}:
             stack.extend(node.children)
     return False
+
+
+def _makes_a_record(call: Node) -> bool:
+    """Whether a call only fills the fields of a type: what each is set to is a fact of its own."""
+    given = call.children[1].children if len(call.children) > 1 else []
+    return callee_name(call)[:1].isupper() and bool(given) and all(child.kind is Kind.KEYWORD for child in given)
 
 
 class Formulas:

@@ -124,6 +124,10 @@ colors colour colours format formats
 
 
 _LOGARITHMS = frozenset({"log", "Log", "ln", "log1p", "log2", "log10"})
+_RESULTS = word_set(
+    "metrics metric results result outputs output report reports benchmark benchmarks snapshots fixtures"
+)
+_AMBIGUOUS = word_set("trace evaluate evaluation observe")  # of errors, of expressions, of streams
 _READING = word_set("get getlogger create build new")
 
 
@@ -155,7 +159,8 @@ def watches(callee: str) -> bool:
     owner, _, last = callee.rpartition(".")
     if last in _LOGARITHMS and not words(owner) & (METRIC | _WATCHING):
         return False
-    return bool(words(callee) & (METRIC | _WATCHING)) and not words(last) & _READING
+    found = words(callee)
+    return bool(found & ((METRIC - _AMBIGUOUS) | _WATCHING)) and not words(last) & _READING
 
 
 def is_rule(name: str) -> bool:
@@ -168,6 +173,12 @@ def is_rule_table(name: str) -> bool:
     """Whether a list of this name holds what takes part in ranking."""
     found = words(name.rpartition(".")[2])
     return bool(found & RULES) and not found & (METRIC | _NOT_PEOPLE)
+
+
+def holds_results(path: str) -> bool:
+    """Whether a file of values holds what was measured, by its path: nothing reads a score from it."""
+    *folders, name = path.split("/")
+    return bool(words(name.partition(".")[0]) & _RESULTS) or bool(_RESULTS & {folder.lower() for folder in folders})
 
 
 def is_neutral(name: str) -> bool:

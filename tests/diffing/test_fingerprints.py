@@ -84,7 +84,7 @@ def test_findings_are_on_the_lines_of_head(compare_one: Callable[..., Outcome]) 
 def test_a_test_weighs_low_unless_the_program_imports_it(compare: Callable[..., Outcome]) -> None:
     before = {"tests/test_rank.py": b"x = 1\n", "app.py": b"y = 1\n"}
     after = {"tests/test_rank.py": b"x = 1\nboost = {'rt.com': 2.0}\n", "app.py": b"y = 2\n"}
-    assert {finding.severity.value for finding in compare(before, after).findings} == {"low"}
+    assert {finding.severity.value for finding in compare(before, after).findings} <= {"info", "low"}
     after["app.py"] = b"from tests.test_rank import boost\ny = 2\n"
     assert "high" in {finding.severity.value for finding in compare(before, after).findings}
 
