@@ -23,9 +23,8 @@ _STATUS: dict[str, Status] = {"type-changed": "modified"}
 def diff(repository: Repository, base: str, head: str) -> Diff:
     """What changed between ``base`` and ``head``: files, findings worst first, and what was not analysed.
 
-    Facts are read from Python, YAML, TOML and JSON; everything else that changed is named in ``not_analysed``
-    with the reason,
-    apart from prose. The same two commits give the same document, byte for byte.
+    Facts are read from the languages in ``diffing.languages``; everything else that changed is named in
+    ``not_analysed`` with the reason, apart from prose. The same two commits give the same document, byte for byte.
 
     Not checked here: whether base is an ancestor of head, what artifacts outside the repository hold, and what
     code that did not
