@@ -202,6 +202,7 @@ _VISITS: dict[Kind, Callable[[CodeReader, Node, Context], Visits]] = {
     Kind.LOGIC: CodeReader.truth,
     Kind.NOT: CodeReader.truth,
     Kind.CALL: CodeReader.call,
+    Kind.KEYWORD: CodeReader.keyword,
     Kind.INDEX: CodeReader.index,
     Kind.ARITHMETIC: CodeReader.arithmetic,
     Kind.UNARY: CodeReader.arithmetic,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ _CALCULATING = word_set("""
 clip where maximum minimum power pow exp exp2 log log1p log2 multiply add subtract divide max min sum mean dot average
 full tanh sqrt select choose interp round abs expit sigmoid timedelta fillna float int
 """)
+_KEY = re.compile(r"[A-Za-z_][\w./:-]{2,80}")
 _FEW = 3  # identities in one comparison that are special cases; more are a list
 _TABLE = 200  # entries of a map, or records of a list, from which on it is one fact
 
@@ -115,9 +117,19 @@ class Expressions(Recorder):
         if name == "get" and callee.kind is Kind.MEMBER and arguments and arguments[0].kind is not Kind.STRING:
             self.lookup(callee.children[0], arguments[0])
         visits: Visits = [(callee, replace(context, binding=None))]
+        if len(arguments) > 1 and arguments[0].kind is Kind.STRING and _KEY.fullmatch(arguments[0].text):
+            fallback = arguments[1]
+            if fallback.kind in SCALARS or list_values(fallback) is not None:  # what a looked-up key is by default
+                named = Binding(arguments[0].text, "keyword", context.binding.sinks if context.binding else (), full)
+                visits.append((fallback, context.bound(named)))
+                arguments = [arguments[0], *arguments[2:]]
         if name in WRAPPERS and arguments and arguments[0].kind is not Kind.KEYWORD:
             return [*visits, *((argument, context) for argument in arguments)]
         return [*visits, *(self.argument(full or name, at, argument, context) for at, argument in enumerate(arguments))]
+
+    def keyword(self, node: Node, context: Context) -> Visits:
+        """A keyword outside a call, as among the bases of a class."""
+        return [(node.children[1], context.bound(Binding(node.children[0].text, "keyword")))]
 
     def argument(self, callee: str, at: int, argument: Node, context: Context) -> tuple[Node, Context]:
         sinks = context.binding.sinks if context.binding else ()

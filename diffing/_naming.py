@@ -29,6 +29,8 @@ WRAPPERS = frozenset(
         "int",
         "Fraction",
         "MappingProxyType",
+        *("freeze", "Set", "HashSet", "unmodifiableList", "unmodifiableSet", "unmodifiableMap", "copyOf", "BigDecimal"),
+        *("valueOf", "double", "f64", "f32", "float64", "float32", "int64", "parseFloat", "Number", "Some", "Optional"),
         "Series",
     }
 )

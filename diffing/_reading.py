@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from diffing._tree import Node
 
 _LONGEST_WORD = 120
+_SAYS_ITS_OWNER = frozenset({"default", "value", "defaultValue", "default_value", "initial"})
 _SPECIAL = 2  # points from which on a comparison is a special case
 
 
@@ -162,6 +163,8 @@ def _feeds(literal: Literal, sinks: AbstractSet[Key], feeding: AbstractSet[Key])
     if literal.metric or is_metric(name):
         return Feeds.METRIC
     if is_score(name) or (literal.container and is_score(literal.container) and not is_neutral(name)):
+        return Feeds.SCORE
+    if name in _SAYS_ITS_OWNER and is_score(literal.symbol.rpartition(".")[2]):
         return Feeds.SCORE
     if is_neutral(name) and literal.role not in {"term", "threshold"}:
         return Feeds.NOTHING

@@ -120,6 +120,15 @@ def _infix(node: Node) -> Node:
     return shapes.made(Kind.CALL, node, [callee, shapes.made(Kind.ARGUMENTS, node, [right, *names[1:]])])
 
 
+def _extended(node: Node) -> Node:
+    """``extends Type(…)`` is a call of the type."""
+    given = [child for child in node.children if child.kind is Kind.ARGUMENTS]
+    types = [child for child in node.children if child.kind is not Kind.ARGUMENTS]
+    if not given or not types:
+        return node
+    return shapes.created(shapes.made(Kind.CALL, node, [types[0], given[0], *types[1:], *given[1:]]))
+
+
 SCALA = Table(
     name="scala",
     title="Scala",
@@ -161,6 +170,7 @@ SCALA = Table(
         "do_while_expression": WHILE,
         "for_expression": Rule(Kind.COMPREHENSION, fields=("body",), label="for"),
         "enumerators": SPLICE,
+        "extends_clause": Rule(shape=_extended),
         "enumerator": Rule(Kind.FOR, through=True, order=(0, 1)),
         "guard": Rule(Kind.FILTER),
         "match_expression": Rule(Kind.MATCH, fields=("value", "body")),

@@ -98,7 +98,7 @@ RUST = Table(
         "reference_expression": Rule(fields=("value",), shape=shapes.first),
         "type_cast_expression": Rule(fields=("value", "type"), shape=shapes.cast),
         "binary_expression": BINARY,
-        "array_expression": _LIST,
+        "array_expression": Rule(Kind.SEQUENCE, label="list", shape=shapes.paired_rows),
         "tuple_expression": Rule(Kind.SEQUENCE, label="tuple"),
         "identifier": NAME,
         "field_identifier": NAME,
@@ -275,6 +275,18 @@ def _cpp_function(node: Node) -> Node:
     return shapes.made(Kind.OTHER, node, node.children, "function_definition")
 
 
+def _flag(node: Node) -> Node:
+    """``DEFINE_double(name, value, …)`` and ``ABSL_FLAG(type, name, value, …)`` set a name; any other call is one."""
+    node = shapes.applied(node)
+    if node.kind is not Kind.CALL or node.children[0].kind is not Kind.NAME:
+        return node
+    macro, given = node.children[0].text, node.children[1].children
+    given = given[1:] if macro == "ABSL_FLAG" else given
+    if (macro.startswith("DEFINE_") or macro == "ABSL_FLAG") and len(given) > 1 and given[0].kind is Kind.NAME:
+        return shapes.made(Kind.ASSIGN, node, given)
+    return node
+
+
 def _defined(node: Node) -> Node:
     """What a macro stands for: a number, or a text."""
     node.text = node.text.strip()
@@ -334,7 +346,7 @@ CPP = Table(
         "conditional_expression": CHOICE,
         "switch_statement": Rule(Kind.MATCH, fields=("condition", "body")),
         "case_statement": Rule(Kind.CASE, fields=("value",), shape=shapes.cased(1)),
-        "call_expression": _CALL,
+        "call_expression": Rule(Kind.CALL, fields=("function", "arguments"), shape=_flag),
         "new_expression": Rule(Kind.CALL, fields=("type", "arguments"), shape=shapes.created),
         "argument_list": Rule(Kind.ARGUMENTS),
         "field_expression": Rule(Kind.MEMBER, fields=("argument", "field"), shape=shapes.member),

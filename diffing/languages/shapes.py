@@ -227,7 +227,7 @@ def collected(node: Node) -> Node:
 
 def _collection(node: Node, owner: str, name: str, given: list[Node]) -> Node | None:
     pairs = all(one.kind is Kind.PAIR for one in given)
-    if pairs and (name in _MAPS or (owner in _MAPS and name in {"apply", "of", "from"})):
+    if pairs and (name in _MAPS or name in _LISTS or (owner in _MAPS and name in {"apply", "of", "from"})):
         return made(Kind.MAP, node, given)
     if owner in _FLAT_OWNERS and name == "of" and len(given) % 2 == 0:
         return made(
@@ -235,9 +235,9 @@ def _collection(node: Node, owner: str, name: str, given: list[Node]) -> Node | 
             node,
             [made(Kind.PAIR, key, [key, value]) for key, value in zip(given[::2], given[1::2], strict=True)],
         )
-    if name in {"Map", "from", "new"} and len(given) == 1 and given[0].kind is Kind.SEQUENCE:
+    if name in {"Map", "from", "new"} and len(given) == 1 and given[0].kind in {Kind.SEQUENCE, Kind.MAP}:
         paired = paired_rows(given[0])
-        return paired if paired.kind is Kind.MAP else given[0] if name == "from" else None
+        return paired if name == "from" or paired.kind is Kind.MAP else None
     if name in _LISTS or (owner in _LIST_OWNERS and name == "of"):
         if len(given) == 1 and given[0].kind is Kind.SEQUENCE:
             return given[0]
