@@ -47,7 +47,8 @@ class LabelNoise:
     def in_reach(self, sampled: Sampled, alpha: float) -> Sampled:
         """The intervals of reach, widened."""
         larger = sampled.base + np.maximum(sampled.difference, 0.0)
-        return self._widened(sampled, self.log * larger, alpha)
+        seen = larger > 0
+        return self._widened(sampled, np.where(seen, self.log, 0.0) * larger, alpha)
 
     def _widened(self, sampled: Sampled, difference: Floats, alpha: float) -> Sampled:
         if not self.log.any() and not difference.any():
@@ -117,7 +118,12 @@ def _jackknife(folds: int) -> float:
 
 
 def _variances(base: Floats, head: Floats) -> tuple[Floats, Floats]:
-    """Sample variances, over rows, of the logarithm of the ratio (0 where undefined) and of the difference."""
-    both = ((base > 0) & (head > 0)).all(axis=0)
+    """Sample variances, over rows, of the logarithm of the ratio and of the difference.
+
+    A ratio that some rows have and others do not (a slice that some labels leave empty) is of infinite variance.
+    """
+    both = (base > 0) & (head > 0)
     log = np.log(np.where(both, head, 1.0)) - np.log(np.where(both, base, 1.0))
-    return np.asarray(np.var(log, axis=0, ddof=1)), np.asarray(np.var(head - base, axis=0, ddof=1))
+    undecided = both.any(axis=0) & ~both.all(axis=0)
+    variance = np.where(undecided, np.inf, np.var(log, axis=0, ddof=1))
+    return variance, np.asarray(np.var(head - base, axis=0, ddof=1))

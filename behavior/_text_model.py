@@ -5,8 +5,10 @@
 2. Per fold, TF-IDF (logarithmic counts) and a logistic regression are fitted on the other folds; the fold's scores are
    *out of fold*. Examples of one group (an outlet, an author; else the same text) are never on both sides.
 3. Platt's calibration (1999, with his smoothed targets) is fitted on the out-of-fold scores.
-4. The model of all examples, calibrated, gives the labels. The model of each fold gives them once more, and the
-   calibration is fitted again to groups drawn with replacement: what labels would have been with other examples.
+4. The model of all examples, calibrated, gives the labels; a text that is an example itself has the label of the fold
+   it was held out in, since a model knows what it was told better than anything else. The model of each fold gives
+   labels once more, and the calibration is fitted again to groups drawn with replacement: what labels would have been
+   with other examples.
 
 Quality is of labels calibrated without the fold they are judged on.
 """
@@ -78,7 +80,8 @@ class Learnt:
     """Labels of texts, and what they would have been: by the model of each fold, and by other calibrations.
 
     ``by_fold`` is folds x texts. ``calibrations`` are (slope, offset) of the label's logit. ``known`` is the share of
-    a text's words that were met in training, of the texts and, out of fold, of the examples.
+    a text's words that were met in training, of the texts and, out of fold, of the examples. ``among_examples`` counts
+    texts that are examples themselves.
     """
 
     labels: Floats
@@ -86,6 +89,7 @@ class Learnt:
     calibrations: tuple[tuple[float, float], ...]
     quality: Quality
     known: tuple[float, float]
+    among_examples: int
 
 
 def learn(examples: Examples, texts: Sequence[str], *, folds: int, seed: int, prevalence: float | None) -> Learnt:
@@ -110,6 +114,7 @@ def learn(examples: Examples, texts: Sequence[str], *, folds: int, seed: int, pr
         model = _Model.fit(counts[inside], examples.labels[inside])
         scores[outside], known[outside] = model.score(counts[outside]), model.known(counts[outside])
         by_fold.append(model.score(wanted))
+    place = {text: row for row, text in enumerate(examples.texts)}
     slope, offset = _calibration(scores, examples.labels)
     judged = np.zeros(len(fold))
     for number in range(folds):
@@ -121,13 +126,21 @@ def learn(examples: Examples, texts: Sequence[str], *, folds: int, seed: int, pr
         raise PanelError(f"the examples teach nothing: out of fold their ROC AUC is {quality.roc_auc:.2f}")
     moved = 0.0 if prevalence is None else special.logit(prevalence) - special.logit(examples.labels.mean())
     whole = _Model.fit(counts, examples.labels)
+    own = np.array([place.get(text, -1) for text in texts])
+    known_to_all = own >= 0
+
+    def unseen(raw: Floats) -> Floats:
+        """A model's scores, but for examples themselves the one of the model that has not seen them."""
+        return np.where(known_to_all, scores[own], raw)
+
     calibrations = []
     for again_slope, again_offset in _calibrations(scores, examples, seed):
         relative = again_slope / slope
         calibrations.append((relative, again_offset - offset * relative + moved * (1.0 - relative)))
     return Learnt(
-        labels=_labels(slope * whole.score(wanted) + offset + moved),
-        by_fold=np.array([_labels(slope * raw + offset + moved) for raw in by_fold]),
+        labels=_labels(slope * unseen(whole.score(wanted)) + offset + moved),
+        by_fold=np.array([_labels(slope * unseen(raw) + offset + moved) for raw in by_fold]),
+        among_examples=int(known_to_all.sum()),
         calibrations=tuple(calibrations),
         quality=quality,
         known=(float(whole.known(wanted).mean()), float(known.mean())),

@@ -122,7 +122,7 @@ def run(data: Path, factors: int, seeds: tuple[int, int]) -> list[Row]:
         ("retrained, a lift of 1.05", head, everyone, {}, 1.05, after, _noticed),
         ("same weights, a lift of 1.05", base, everyone, {}, 1.05, before, _noticed),
     ):
-        lifted, lift = lift_to(panel, version, who, members, target * _share(reference, members, who))
+        lifted, lift = lift_to(panel, version, who, members, target * share(reference, members, who))
         rows.append(_row(name, panel, before, lifted, lift, cohort, check))
     return rows
 
@@ -148,14 +148,14 @@ def train(panel: Panel, members: Array, factors: int, seed: int) -> Candidates:
 
 def lift_to(panel: Panel, version: Candidates, who: Array, members: Array, wanted: float) -> tuple[Slates, float]:
     """Slates with the lift that brings the slice's exposure among ``who`` to ``wanted``, and the lift it took."""
-    before = _share(version.slates(panel, np.zeros_like(who)), members, who)
+    before = share(version.slates(panel, np.zeros_like(who)), members, who)
     low, high = 0.0, 1.0
     for _ in range(20):
         middle = (low + high) / 2
-        reached = _share(version.slates(panel, who * np.float32(middle)), members, who)
+        reached = share(version.slates(panel, who * np.float32(middle)), members, who)
         low, high = (middle, high) if reached < wanted else (low, middle)
     lifted = version.slates(panel, who * np.float32(high))
-    return lifted, _share(lifted, members, who) / before
+    return lifted, share(lifted, members, who) / before
 
 
 def _best(scores: Array, group: Array, depth: int) -> tuple[Array, Array]:
@@ -164,7 +164,8 @@ def _best(scores: Array, group: Array, depth: int) -> tuple[Array, Array]:
     return group[rows], np.take_along_axis(of_group, rows, axis=1)
 
 
-def _share(slates: Slates, members: Array, who: Array) -> float:
+def share(slates: Slates, members: Array, who: Array) -> float:
+    """The mean exposure of ``members`` among ``who``."""
     weights = 1.0 / np.log2(np.arange(slates.top.shape[1]) + 2)
     return float((members[slates.top[who > 0]] @ (weights / weights.sum())).mean())
 

@@ -109,6 +109,16 @@ def test_a_group_is_never_on_both_sides() -> None:
     assert unseen is None or unseen < 0.65
 
 
+def test_an_item_that_is_an_example_has_the_label_of_the_model_that_has_not_seen_it() -> None:
+    texts, labels = _texts(300, 3, 0.4)
+    given = Examples(texts, labels, np.arange(300))
+    learnt = learn(given, texts, folds=5, seed=1, prevalence=None)
+    assert learnt.among_examples == 300
+    assert roc_auc_score(labels, learnt.labels) == pytest.approx(learnt.quality.roc_auc, abs=0.02)
+    new, _ = _texts(50, 5, 0.4)
+    assert learn(given, new, folds=5, seed=1, prevalence=None).among_examples == 0
+
+
 def test_a_known_share_of_items_moves_the_labels_there() -> None:
     texts, labels = _texts(400, 3, 0.8)
     fresh, truth = _texts(1500, 4, 0.8)
@@ -129,6 +139,8 @@ def test_a_label_is_written_with_its_document_and_the_first_items_are_kept(
     document = label_panel(folder, _examples(tmp_path), "loaded", ["title"])
     assert (folder / "items.unlabelled.parquet").read_bytes() == before["items.parquet"]
     assert document.quality.roc_auc > 0.8
+    degrees = pl.read_parquet(folder / "items.parquet")["loaded"]
+    assert document.items.purity == pytest.approx(float((degrees**2).sum() / degrees.sum()))
     panel = read_panel(_use(folder))
     assert panel.items["loaded"].is_between(0, 1).all()
     assert panel.membership.toarray()[:, 0].tolist() == panel.items["loaded"].to_list()
@@ -230,7 +242,23 @@ def test_learning_again_from_other_examples_moves_the_ratio_by_about_the_stated_
         weights = 1.0 / np.log2(np.arange(5) + 2)
         logs.append(float(np.log((degree[head.top] @ weights).sum() / (degree[base.top] @ weights).sum())))
         stated.append(float(label_noise(panel, measured.sums, whole).log[0, 0]))
-    assert 0.5 < np.sqrt(np.mean(np.square(stated))) / np.std(logs, ddof=1) < 2.0
+    assert 0.6 < np.sqrt(np.mean(np.square(stated))) / np.std(logs, ddof=1) < 2.0
+
+
+def test_a_slice_that_some_labels_leave_empty_has_no_ratio_to_rely_on(
+    panel_folder: Callable[..., Any], tmp_path: Path
+) -> None:
+    folder = _folder(panel_folder, permutations=100).write()
+    label_panel(folder, _examples(tmp_path, 150, 0.5), "loaded", ["title"])
+    items = read_panel(folder).items["loaded"].sort()
+    _use(folder, SLICE.replace('"loaded"\nm', f'"loaded >= {items[-2]}"\nm'))
+    panel, audit, base, head = _compared(folder, moved=True)
+    noise = label_noise(panel, (found := measure(panel, base, head)).sums, found.users * found.unit)
+    assert noise.log[0, 0] == np.inf
+    cell = audit.cells[0]
+    assert (cell.ratio_low, cell.ratio_high) == (0.0, None)
+    assert cell.verdict in {CellVerdict.INCONCLUSIVE, CellVerdict.SHIFTED}
+    assert not cell.inside
 
 
 def test_equal_slates_pass_however_uncertain_the_label(panel_folder: Callable[..., Any], tmp_path: Path) -> None:
@@ -249,6 +277,7 @@ def test_a_poor_label_says_so_and_a_foreign_one_too(panel_folder: Callable[..., 
     document = label_panel(folder, _examples(tmp_path, clarity=0.25), "loaded", ["title"])
     said = " | ".join(document.warnings)
     assert "of low quality" in said
+    assert f"shows at about {document.items.purity:.0%} of its size" in said
     assert "do not read like the examples" in said
     assert read_panel(folder).labels[0].notes == [f"label 'loaded': {warning}" for warning in document.warnings]
     good = label_panel(_folder(panel_folder, name="good").write(), _examples(tmp_path, 600, 0.9), "loaded", ["title"])
