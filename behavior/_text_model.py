@@ -23,13 +23,13 @@ from scipy import sparse, special
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from behavior._random import keyed
 from evidence import PanelError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
@@ -40,6 +40,7 @@ TEXT_LIMIT = 5000  # characters of a text that are read
 
 _WORDS, _CHARACTERS = 1 << 19, 1 << 19  # hashed columns
 _WORD = r"(?u)\b\w+\b"
+_LOOSE = 1.5  # examples a group, below which groups are mostly single examples
 _STRENGTH = 10.0  # of the fit against the penalty; texts are short and features many
 _BINS = 10
 _SMALLEST = 1e-6
@@ -183,14 +184,32 @@ def _counts(texts: Sequence[str]) -> sparse.csr_array:
 
 
 def _folds(examples: Examples, folds: int, seed: int) -> Integers:
-    splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed % (1 << 32))
     fold = np.full(len(examples.labels), -1, dtype=np.int64)
-    for number, (_, outside) in enumerate(splitter.split(examples.groups, examples.labels, examples.groups)):
+    for number, outside in enumerate(_parts(examples, folds, seed % (1 << 32))):
         fold[outside] = number
     for number in range(folds):
         if len(np.unique(examples.labels[fold != number])) < 2 or not (fold == number).any():  # noqa: PLR2004 - both kinds
             raise PanelError(f"the examples cannot be put into {folds} folds with both kinds in each; give more groups")
     return fold
+
+
+def _parts(examples: Examples, folds: int, seed: int) -> Iterator[Flags]:
+    """The examples of each fold: groups whole, kinds as evenly as they go."""
+    names, first, group = np.unique(examples.groups, return_index=True, return_inverse=True)
+    if len(names) < folds:
+        raise PanelError(f"{len(names)} groups of examples cannot be put into {folds} folds; give more, or fewer folds")
+    kind = examples.labels[first]
+    if (kind[group] == examples.labels).all() and len(group) < _LOOSE * len(names):
+        # Nearly every example is a group of its own: groups are dealt out by kind, which takes a moment.
+        fewest = min(int(kind.sum()), int((~kind).sum()))
+        if fewest < folds:
+            raise PanelError(f"{fewest} groups of one kind of example; {folds} folds need as many")
+        for _, outside in StratifiedKFold(folds, shuffle=True, random_state=seed).split(names, kind):
+            yield np.isin(group, outside)
+        return
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    for _, outside in splitter.split(examples.groups, examples.labels, examples.groups):
+        yield np.isin(np.arange(len(group)), outside)
 
 
 def _calibration(scores: Floats, labels: Flags) -> tuple[float, float]:

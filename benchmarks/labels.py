@@ -58,10 +58,10 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--headlines", type=int, default=8000, help="how many of AllSides' headlines are used")
     options = parser.parse_args()
-    print(
-        "| label | judged on | true | false | average precision | by chance | ROC AUC | Brier | gap | words known | s |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    heads = ["label", "judged on", "true", "false", "average precision", "by chance", "ROC AUC", "Brier", "gap"]
+    heads += ["purity", "words known", "seconds"]
+    print(f"| {' | '.join(heads)} |")
+    print("|---" * len(heads) + "|")
     curves = []
     for case in cases(options.data, options.headlines):
         start = time.perf_counter()
@@ -71,7 +71,7 @@ def main() -> int:
             document = learn(case)
         except PanelError as error:
             print(
-                f"| {case.name} | {judged} | {true:,} | {case.examples.height - true:,} | {error} | | | | | | | |",
+                f"| {case.name} | {judged} | {true:,} | {case.examples.height - true:,} | {error} | | | | | | | | |",
                 flush=True,
             )
             continue

@@ -105,6 +105,10 @@ def test_a_group_is_never_on_both_sides() -> None:
     labels = group % 2 == 0
     signed = [f"{text} outlet{number}" for text, number in zip(texts, group, strict=True)]
     assert _area(signed, labels, np.arange(200), 1) > 0.95
+    with pytest.raises(PanelError, match="4 groups of examples cannot be put into 5 folds"):
+        learn(Examples(signed, labels, group // 5), signed[:5], folds=5, seed=1, prevalence=None)
+    with pytest.raises(PanelError, match="cannot be put into 5 folds with both kinds in each"):
+        learn(Examples(signed, group == 0, group), signed[:5], folds=5, seed=1, prevalence=None)
     unseen = _area(signed, labels, group, 1)
     assert unseen is None or unseen < 0.65
 
