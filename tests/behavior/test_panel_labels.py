@@ -216,9 +216,20 @@ def test_the_labels_uncertainty_widens_the_interval_by_what_other_labels_would_h
     assert np.log(cell.ratio_high) - np.log(cell.ratio) == pytest.approx(
         np.sqrt(sampling + (1.959964 * deviation) ** 2), rel=1e-6
     )
-    ratios = [np.log(degrees[head.top].sum() / degrees[base.top].sum()) for degrees in panel.labels[0].by_fold]
-    flat = np.sqrt((len(ratios) - 1) / len(ratios) * np.sum((ratios - np.mean(ratios)) ** 2))
-    assert 0.2 * flat < deviation < 5 * flat
+    (label,) = panel.labels
+    logit = np.log(panel.items["loaded"] / (1 - panel.items["loaded"])).to_numpy()
+    calibrated = [1 / (1 + np.exp(-slope * logit - offset)) for slope, offset in label.document.calibrations]
+    weights = 1.0 / np.log2(np.arange(5) + 2)
+
+    def logs(all_degrees: Any) -> Any:
+        return [np.log((x[head.top] @ weights).sum() / (x[base.top] @ weights).sum()) for x in all_degrees]
+
+    folds = logs(label.by_fold)
+    jackknife = (len(folds) - 1) / len(folds) * np.sum((folds - np.mean(folds)) ** 2)
+    assert len(folds) == 5
+    assert len(calibrated) == 50
+    assert deviation == pytest.approx(np.sqrt(jackknife + np.var(logs(calibrated), ddof=1)), rel=1e-5)
+    assert 0.1 < jackknife / deviation**2 < 0.99
 
 
 def _use_labelled(panel_folder: Callable[..., Any], tmp_path: Path, **options: Any) -> Path:
