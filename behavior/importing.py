@@ -84,7 +84,9 @@ def import_panel(
         events = events.filter(pl.col("rating") >= at_least)
     people = made.users if made.users is not None else _people(made.events)
     users = _with_activity(people, made.events)
-    note = f"imported from {layout}: {events.height:,} events" + (f", ratings from {at_least:g} on" if at_least else "")
+    note = f"imported from {layout}: {events.height:,} events" + (
+        f", ratings from {at_least:g} on" if at_least is not None else ""
+    )
     return write_draft(Draft(name or into.name, made.items, users, events, k, [note]), into)
 
 

@@ -85,7 +85,9 @@ def label_panel(
     columns, learning = columns or ExampleColumns(), learning or Learning()
     if out is not None:
         require_absent(out)
-    panel = read_panel(folder)
+        if out.resolve().is_relative_to(folder.resolve()):
+            raise PanelError(f"{out}: is inside the panel; name a folder beside it")
+    panel, folder = read_panel(folder), folder.resolve()
     items_path = find_table(folder, "items")
     if items_path is None:  # read_panel has found one
         raise PanelError(f"{folder}: no items")

@@ -72,7 +72,7 @@ def audit_text(document: Json) -> str:
 
 
 def power_text(document: Json) -> str:
-    """A power document: one line a cell, the largest families first."""
+    """A power document: what the ratios are of, then one line a cell."""
     panel, churned = document["panel"], bool(document["rebuilds"])
     lines = [
         f"panel {visible(panel['name'])}, {panel['users']:,} users: the smallest ratio found with 80 % probability",

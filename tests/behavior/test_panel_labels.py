@@ -364,6 +364,18 @@ def test_what_cannot_be_learnt_from_is_refused_and_changes_nothing(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["examples.parquet", "panel"]
 
 
+def test_a_panel_is_labelled_from_inside_but_a_new_one_is_not_put_into_it(
+    panel_folder: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, examples = _folder(panel_folder).write(), _examples(tmp_path, 120)
+    with pytest.raises(PanelError, match="is inside the panel"):
+        label_panel(folder, examples, "loaded", ["title"], out=folder / "new")
+    monkeypatch.chdir(folder)
+    label_panel(Path(), examples, "loaded", ["title"])
+    assert "loaded" in read_panel(folder).items.columns
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["examples.parquet", "panel"]
+
+
 def test_contradicting_examples_are_named(panel_folder: Callable[..., Any], tmp_path: Path) -> None:
     texts, labels = _texts(200, 1, 0.7)
     frame = pl.DataFrame({"title": [*texts, texts[0]], "label": [*labels.tolist(), not labels[0]]})
