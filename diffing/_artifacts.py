@@ -22,7 +22,7 @@ class Verdicts(NamedTuple):
 
 
 _REASONS = {
-    What.WEIGHTS: ("weights", "model weights: tensor diff not part of this version"),
+    What.WEIGHTS: ("weights", "model weights: not opened"),
     What.DEPENDENCY: ("dependency", "dependencies of a form that is not read"),
     What.MEDIA: ("media", "binary media"),
 }

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from diffing._artifacts import special_entry, without_facts
+from diffing._artifacts import Verdicts, special_entry, without_facts
 from diffing._characters import character_findings
 from diffing._conditions import condition_findings
 from diffing._content import Change, Side, declared_encoding, normalised, text_of
@@ -33,7 +33,7 @@ from diffing.languages import MARKDOWN
 from evidence import Finding, Location, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from diffing._facts import Value
 
@@ -63,12 +63,20 @@ class Comparison:
     """Takes changed files one by one, then compares the facts of all of them.
 
     ``alone`` says that every file is new (a first import): then there is nothing to compare expressions with.
+    ``weights`` says what there is to say of models, and of any other file that no facts are read from.
     """
 
-    def __init__(self, fields: Fields | None = None, *, alone: bool = False) -> None:
+    def __init__(
+        self,
+        fields: Fields | None = None,
+        weights: Callable[[Change, FileKind], Verdicts] = without_facts,
+        *,
+        alone: bool = False,
+    ) -> None:
         self._alone = alone
         self.outcome = Outcome()
         self._fields = fields or shipped()
+        self._without_facts = weights
         self._waiting: list[_Waiting] = []
         self._pairs: list[FilePair] = []
         self._nodes = 0
@@ -160,7 +168,7 @@ class Comparison:
             if kind.what is What.DEPENDENCY:
                 return False
         if kind.what not in {What.CODE, What.TEXT}:
-            self._take(without_facts(change, kind))
+            self._take(self._without_facts(change, kind))
             return False
         too_large = [side for side in (old, new) if side and side.content is None]
         if too_large:

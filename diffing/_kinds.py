@@ -25,7 +25,7 @@ _MEDIA = word_set("""
 .woff .woff2 .ttf .otf .eot .pdf .psd
 """)
 _UNSAFE = word_set(".pkl .pickle .pck .joblib .pt .pth .ckpt .h5 .hdf5 .keras .pb .dill .cloudpickle .mar .rds .rdata")
-_WEIGHTS = word_set(".npy .npz .safetensors .onnx .gguf .parquet .arrow .feather .ubj .skops")
+_WEIGHTS = word_set(".npy .npz .safetensors .onnx .gguf .parquet .arrow .feather .ipc .ubj .skops .lgb .lightgbm")
 _ENDINGS = {
     "Cython": ".pyx .pxd",
     "shell": ".sh .bash",
@@ -78,6 +78,7 @@ _TEST = re.compile(
     r".*\.(?:test|spec)\.[cm]?[jt]sx?|.*_(?:spec|test)\.rb"
 )
 _LFS = b"version https://git-lfs.github.com/spec/"
+_LIGHTGBM = b"tree\nversion="
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _SNIFFED = 8_000
 _MEDIA_SIGNATURES = (
@@ -163,7 +164,7 @@ def _by_content(suffix: str, content: bytes) -> FileKind | None:
         return FileKind(What.LFS, "Git LFS pointer")
     if suffix in _UNSAFE or (_is_binary(content) and _is_pickle(content)):
         return FileKind(What.UNSAFE, suffix.lstrip(".") or "pickle")
-    if suffix in _WEIGHTS:
+    if suffix in _WEIGHTS or content.startswith(_LIGHTGBM):
         return FileKind(What.WEIGHTS, suffix.lstrip("."))
     if suffix in _MEDIA and (_is_media(content) or not content):
         return FileKind(What.MEDIA, suffix.lstrip("."))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from diffing._compare import Comparison
 from diffing._content import Change, EntryKind, Side
 from diffing._evidence import printable
+from diffing._weights import Weights
 from diffing.changes import Diff
 from evidence import TooLargeError
 
@@ -35,7 +36,8 @@ def diff(repository: Repository, base: str, head: str) -> Diff:
     """
     old, new = repository.snapshot(base), repository.snapshot(head)
     entries = repository.diff_entries(old.commit, new.commit)
-    comparison = Comparison(alone=not any(entry.old_object for entry in entries))
+    first = not any(entry.old_object for entry in entries)
+    comparison = Comparison(weights=Weights(repository).verdicts, alone=first)
     for entry in entries:
         comparison.add(_change(repository, entry))
     outcome = comparison.finish()
