@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from evidence import Json
 
 PARSER_LIMITS = Limits(
-    memory_bytes=1 << 30,
+    memory_bytes=2 << 30,
     processes=1,
     cpu_seconds=7200.0,
     start_seconds=120.0,

@@ -72,8 +72,9 @@ class Opened(_Strict):
 class Opening(_Strict):
     """Both sides, and the bytes of every pair that there is to compare."""
 
-    sides: dict[Literal["base", "head"], Opened]
+    sides: dict[_Text, Opened]
     bytes: list[_Count]
+    tables: list[bool]
 
 
 class Outlier(_Strict):
@@ -84,6 +85,7 @@ class Outlier(_Strict):
     shift: _Number | None = None
     old_norm: _Number | None = None
     new_norm: _Number | None = None
+    id: _Text | None = None
 
 
 class Both(_Strict):
@@ -163,6 +165,47 @@ class Distribution(_Strict):
     sampled: _Count
 
 
+class Moved(Outlier):
+    """A row out of line once the axes are turned back."""
+
+    second_order: _Number
+
+
+class Rebuilt(_Strict):
+    """What training again with other random numbers varies by."""
+
+    count: _Count
+    residual: _Number
+    jaccard: _Share
+    second_order: _Number
+    excess: _Number
+
+
+class Group(_Strict):
+    """A group of rows: its median score, and its move towards a centre in robust deviations."""
+
+    name: _Text
+    rows: _Count
+    score: _Number
+    towards: _Number | None
+
+
+class Aligned(_Strict):
+    """A table across a retrain. ``residual`` is what alignment leaves, relative; ``turned`` 0 for the same axes."""
+
+    rows: _Count
+    residual: _Number
+    scale: _Number
+    turned: _Number
+    neighbours: _Count
+    sampled: _Count
+    jaccard: _Share
+    second_order: _Number
+    outlier_rows: list[Moved]
+    rebuild: Rebuilt | None
+    groups: list[Group]
+
+
 class Tensor(_Strict):
     """One tensor, as it stands in ``formats.md``, and more."""
 
@@ -188,12 +231,19 @@ class Tensor(_Strict):
     non_finite: Both | None = None
     denormals: Both | None = None
     rounding: _Number | None = None
+    aligned: Aligned | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The tensor as it stands in the document; what was not measured is left out."""
         document: dict[str, Any] = self.model_dump()
         always = set(list(type(self).model_fields)[:11])
         return {key: value for key, value in document.items() if key in always or value is not None}
+
+
+class Alignment(_Strict):
+    """The answer to ``align``."""
+
+    aligned: Aligned
 
 
 class Compared(_Strict):
@@ -218,6 +268,15 @@ def compared(answer: Any) -> Compared:  # noqa: ANN401 - parsed JSON
         InputError: it is none.
     """
     return _checked(Compared, answer)
+
+
+def aligned(answer: Any) -> Aligned:  # noqa: ANN401 - parsed JSON
+    """The answer to ``align``.
+
+    Raises:
+        InputError: it is none.
+    """
+    return _checked(Alignment, answer).aligned
 
 
 def _checked(kind: type[_Answer], answer: Any) -> _Answer:  # noqa: ANN401 - parsed JSON

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,14 +14,16 @@ from diffing.artifacts import answers
 from evidence import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
 CODE = Path(__file__).resolve().parents[1]
 SCRIPT = "artifacts/inside/serve.py"
 MAX_FILES = 512
 _BATCH_BYTES = 512 << 20
 _BATCH = 256
-_PACKAGES = ("numpy", "pyarrow", "picklescan", "fickling", "typing_extensions")
+_ALIGNED_UNASKED = 20_000_000  # elements up to which a table is aligned without being asked to
+_SAME_AXES = 0.95  # cosine of both sides from which on no axis has turned
+_PACKAGES = ("numpy", "pyarrow", "picklescan", "fickling", "typing_extensions", "faiss-cpu", "packaging")
 
 
 @dataclass(frozen=True)
@@ -32,14 +35,39 @@ class Compared:
     tensors: tuple[answers.Tensor, ...]
 
 
-def compare(base: dict[str, Path], head: dict[str, Path], *, progress: Callable[[str], None] | None = None) -> Compared:
+@dataclass(frozen=True)
+class Beside:
+    """What is known beside both sides: ``rebuilds`` of base, trained with other random numbers; ``groups`` of rows by
+    name; the table of head ``towards`` whose mean groups may have moved; and the ``ids`` of rows, by their number.
+    """  # noqa: D205 - one sentence names all four
+
+    rebuilds: tuple[dict[str, Path], ...] = ()
+    groups: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    towards: str | None = None
+    ids: Sequence[str] = ()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether tables are to be aligned whatever their size."""
+        return bool(self.rebuilds or self.groups)
+
+
+def compare(
+    base: dict[str, Path],
+    head: dict[str, Path],
+    beside: Beside | None = None,
+    *,
+    progress: Callable[[str], None] | None = None,
+) -> Compared:
     """Compare the files of two sides, each by the name it is shown under.
 
     Raises:
         SandboxMissingError: no working sandbox; nothing was opened.
         InputError: a file that is no regular one, or a parser that came to its end.
     """
-    names = {side: _named(side, files) for side, files in (("base", base), ("head", head))}
+    beside = beside or Beside()
+    sides = {"base": base, "head": head} | {f"rebuild-{at}": one for at, one in enumerate(beside.rebuilds)}
+    names = {side: _named(side, listed) for side, listed in sides.items()}
     files = {inside: path for listed in names.values() for inside, _, path in listed}
     with Parser(CODE, SCRIPT, files, packages=_PACKAGES) as parser:
         asked = {
@@ -48,8 +76,9 @@ def compare(base: dict[str, Path], head: dict[str, Path], *, progress: Callable[
         }
         opened = answers.opening(parser.ask({"open": asked}))
         base_side, head_side = opened.sides["base"], opened.sides["head"]
-        if base_side.refused or head_side.refused:
-            return Compared(base_side, head_side, ())
+        if any(side.refused for side in opened.sides.values()):
+            refused = [one for side in opened.sides.values() for one in side.refused]
+            return Compared(base_side, head_side.model_copy(update={"refused": refused}), ())
         tensors: list[answers.Tensor] = []
         total, done = sum(opened.bytes), 0
         for batch in _batches(opened.bytes):
@@ -57,9 +86,24 @@ def compare(base: dict[str, Path], head: dict[str, Path], *, progress: Callable[
             done += sum(opened.bytes[number] for number in batch)
             if progress is not None and total > _BATCH_BYTES:
                 progress(f"compared {done / total:.0%} of {total / 1e9:.1f} GB")
-    if len(tensors) != len(opened.bytes):
-        raise InputError("the parser left out tensors")
+        if len(tensors) != len(opened.bytes):
+            raise InputError("the parser left out tensors")
+        for number, tensor in enumerate(tensors):
+            if opened.tables[number] and _turned(tensor, beside):
+                call = {"pair": number, "groups": dict(beside.groups), "towards": beside.towards}
+                aligned = answers.aligned(parser.ask({"align": call}))
+                tensors[number] = tensor.model_copy(update={"aligned": aligned})
     return Compared(base_side, head_side, tuple(tensors))
+
+
+def _turned(tensor: answers.Tensor, beside: Beside) -> bool:
+    """Whether a table is worth aligning: most of its rows moved, and its axes may have turned."""
+    if tensor.status != "changed" or tensor.row_shifts is None or tensor.non_finite is None or tensor.non_finite.new:
+        return False
+    if tensor.non_finite.old or tensor.row_shifts.rows_changed * 2 < tensor.row_shifts.rows:
+        return False
+    small = prod(tensor.new_shape or []) <= _ALIGNED_UNASKED
+    return beside.wanted or (small and (tensor.cosine is None or tensor.cosine < _SAME_AXES))
 
 
 def listed(path: Path) -> dict[str, Path]:

@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from diffing.artifacts.forests import forest_findings, operator_findings
+from diffing.artifacts.turning import turned_findings
 from evidence import Finding, Location, Severity
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ def _changed(tensor: Tensor, path: str) -> Iterator[Finding]:
         f"{tensor.name} changed: {_share(tensor)}{_measure(tensor)}", why, _evidence(tensor), "values",
     )  # fmt: skip
     yield from _outliers(tensor, path)
+    yield from turned_findings(tensor, path)
 
 
 def only_rounded(tensor: Tensor) -> bool:
@@ -221,7 +223,7 @@ def _outliers(tensor: Tensor, path: str) -> Iterator[Finding]:
     if not far:
         return
     first = far[0]
-    names = ", ".join(str(row.row) for row in far[:_SHOWN]) + (" and more" if len(far) > _SHOWN else "")
+    names = ", ".join(row.id or str(row.row) for row in far[:_SHOWN]) + (" and more" if len(far) > _SHOWN else "")
     grew = (
         f" Its norm goes from {first.old_norm:.4g} to {first.new_norm:.4g}."
         if first.old_norm is not None and first.new_norm is not None

@@ -12,7 +12,7 @@ from diffing.artifacts.forests import compact
 from evidence import Finding, InputError, Severity, Verdict, worst_first
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from diffing.artifacts.answers import Opened, Tensor
@@ -64,8 +64,26 @@ class ModelDiff:
         }
 
 
-def model_diff(base: Path, head: Path, *, progress: Callable[[str], None] | None = None) -> ModelDiff:
+def model_diff(
+    base: Path,
+    head: Path,
+    *,
+    rebuilds: Sequence[Path] = (),
+    groups: Mapping[str, Sequence[int]] | None = None,
+    towards: str | None = None,
+    ids: Sequence[str] = (),
+    progress: Callable[[str], None] | None = None,
+) -> ModelDiff:
     """What changed between two model files, or two folders of them.
+
+    Args:
+        base: the model that is there.
+        head: the model that is to come.
+        rebuilds: base trained again with other random numbers: a row then counts as out of line beyond what they vary.
+        groups: rows by the name of their group, to be told how each moved; a panel's slices, as plain data.
+        towards: a table of head; groups are told to have moved towards or away from its mean.
+        ids: what the rows are called, for tables that have as many.
+        progress: told how far a large comparison is.
 
     What cannot be read safely is in ``refused``, and then no tensor is compared. Not checked here: what the change
     does to anybody's recommendations.
@@ -77,11 +95,17 @@ def model_diff(base: Path, head: Path, *, progress: Callable[[str], None] | None
     if base.is_dir() != head.is_dir() and base.exists() and head.exists():
         folder = base if base.is_dir() else head
         raise InputError(f"{folder.name} is a folder and the other side a file: compare two files or two folders")
-    return compare_files(confined.listed(base), confined.listed(head), progress=progress)
+    beside = confined.Beside(tuple(confined.listed(one) for one in rebuilds), groups or {}, towards, ids)
+    return compare_files(confined.listed(base), confined.listed(head), beside, progress=progress)
 
 
 def compare_files(
-    base: dict[str, Path], head: dict[str, Path], *, place: str = "", progress: Callable[[str], None] | None = None
+    base: dict[str, Path],
+    head: dict[str, Path],
+    beside: confined.Beside | None = None,
+    *,
+    place: str = "",
+    progress: Callable[[str], None] | None = None,
 ) -> ModelDiff:
     """The same for files by the name they are shown under; ``place`` is the path that findings are put at.
 
@@ -89,16 +113,29 @@ def compare_files(
         SandboxMissingError: no working sandbox; nothing was opened.
         InputError: different formats, or a parser that came to its end.
     """
-    found = confined.compare(base, head, progress=progress)
+    found = confined.compare(base, head, beside, progress=progress)
     refused = tuple(_refused(found.base, found.head))
     if not refused and found.base.kinds and found.head.kinds and not set(found.base.kinds) & set(found.head.kinds):
         raise InputError(f"base is {_kinds(found.base)} and head {_kinds(found.head)}: different formats")
-    findings = worst_first(findings_of(found.base, found.head, found.tensors, place or _only(head)))
+    compared = [_with_ids(tensor, beside.ids if beside else ()) for tensor in found.tensors]
+    findings = worst_first(findings_of(found.base, found.head, compared, place or _only(head)))
     forests = _both(found.base.forests, found.head.forests, compact)
     operators = _both(found.base.operators, found.head.operators, _sides)
     ignored = tuple(sorted({*found.base.ignored, *found.head.ignored}))
-    tensors = tuple(sorted(found.tensors, key=lambda tensor: tensor.name))
+    tensors = tuple(sorted(compared, key=lambda tensor: tensor.name))
     return ModelDiff(tensors, tuple(findings), refused, forests, operators, ignored)
+
+
+def _with_ids(tensor: Tensor, ids: Sequence[str]) -> Tensor:
+    """The tensor with the ids of its rows, where it has as many rows as there are ids."""
+    if not ids or not tensor.new_shape or tensor.new_shape[0] != len(ids):
+        return tensor
+    rows = [row.model_copy(update={"id": ids[row.row]}) for row in tensor.outlier_rows]
+    aligned = tensor.aligned
+    if aligned is not None:
+        moved = [row.model_copy(update={"id": ids[row.row]}) for row in aligned.outlier_rows]
+        aligned = aligned.model_copy(update={"outlier_rows": moved})
+    return tensor.model_copy(update={"outlier_rows": rows, "aligned": aligned})
 
 
 def _refused(*sides: Opened) -> list[Refused]:

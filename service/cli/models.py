@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from diffing import model_diff
-from evidence import InputError, Severity
+from evidence import InputError, Severity, parse_json
 from service.cli import words
 from service.cli.output import as_text, leave, say, show
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from diffing import ModelDiff
 
 _BAD_INPUT = 2
+_LONG = 200  # characters of an id
 
 
 def register(app: typer.Typer) -> None:
@@ -28,6 +29,16 @@ def model_diff_command(
     base: Annotated[Path, typer.Argument(help="A model file, or a folder of them.")],
     head: Annotated[Path, typer.Argument(help="The same, of the same format.")],
     *,
+    rebuild: Annotated[
+        list[Path] | None, typer.Option(help="Base trained again with other random numbers; may be given repeatedly.")
+    ] = None,
+    ids: Annotated[Path | None, typer.Option(help="A text file of one id a line, for tables of as many rows.")] = None,
+    groups: Annotated[
+        Path | None, typer.Option(help="JSON of names to lists of ids (of row numbers without --ids).")
+    ] = None,
+    towards: Annotated[
+        str | None, typer.Option(help="The table of head whose mean groups may have moved towards.")
+    ] = None,
     format: Annotated[str, typer.Option(help="text or json.")] = "text",  # noqa: A002 - the option's name
     fail_on: Annotated[
         str, typer.Option("--fail-on", help="The least severity that fails: info to critical.")
@@ -38,7 +49,10 @@ def model_diff_command(
         raise InputError(f"--format {format[:40]!r} is none of text, json")
     if fail_on not in tuple(severity.value for severity in Severity):
         raise InputError(f"--fail-on {fail_on[:40]!r} is none of {', '.join(severity.value for severity in Severity)}")
-    result = model_diff(base, head, progress=say)
+    names = _ids(ids)
+    result = model_diff(
+        base, head, rebuilds=rebuild or [], groups=_groups(groups, names), towards=towards, ids=names, progress=say
+    )
     verdict = result.verdict_at(Severity(fail_on))
     document = {**result.to_json(), "verdict": verdict.value}
     if format == "json":
@@ -49,6 +63,36 @@ def model_diff_command(
         say(f"countersign: {_refused(result)}")
         leave(_BAD_INPUT)
     leave(verdict.exit_code)
+
+
+def _ids(path: Path | None) -> list[str]:
+    if path is None:
+        return []
+    try:
+        names = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"--ids {path}: not UTF-8") from error
+    wrong = next((at for at, name in enumerate(names, 1) if not name.isprintable() or not name or len(name) > _LONG), 0)
+    if wrong or len(set(names)) != len(names):
+        raise InputError(f"--ids {path}: {f'line {wrong} is no id' if wrong else 'an id stands there twice'}")
+    return names
+
+
+def _groups(path: Path | None, ids: list[str]) -> dict[str, list[int]]:
+    """Row numbers by the name of a group."""
+    if path is None:
+        return {}
+    document = parse_json(path.read_bytes(), f"--groups {path}")
+    if not isinstance(document, dict) or not all(isinstance(members, list) for members in document.values()):
+        raise InputError(f"--groups {path}: no object of lists")
+    place: dict[object, int] = {name: row for row, name in enumerate(ids)}
+    found: dict[str, list[int]] = {}
+    for name, members in document.items():
+        rows = [place.get(one) if ids else one for one in members]
+        if not name.isprintable() or not all(isinstance(row, int) and row >= 0 for row in rows):
+            raise InputError(f"--groups {path}: {name[:40]!r} has a member that is no row")
+        found[name] = [row for row in rows if isinstance(row, int)]
+    return found
 
 
 def _refused(result: ModelDiff) -> str:

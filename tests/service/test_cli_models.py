@@ -122,6 +122,30 @@ def test_bad_input_exits_2_with_one_line(
     assert len(said.err.splitlines()) == 1
 
 
+def test_ids_groups_and_rebuilds_are_told(run: Callable[..., Said], models: Path) -> None:
+    random = np.random.default_rng(2)
+    table = random.standard_normal((60, 8)).astype("f4")
+    for name in ("one", "two", "again"):
+        turn, _ = np.linalg.qr(random.standard_normal((8, 8)))
+        noise = random.standard_normal(table.shape) * 0.05
+        np.savez(models / f"{name}.npz", items=((table + noise) @ turn).astype("f4"))
+    (models / "ids.txt").write_text("".join(f"item {row}\n" for row in range(60)), encoding="utf-8")
+    (models / "groups.json").write_text(json.dumps({"state": ["item 3", "item 4"]}), encoding="utf-8")
+    options = ("--ids", models / "ids.txt", "--groups", models / "groups.json", "--towards", "items")
+    said = run(models / "one.npz", models / "two.npz", "--rebuild", models / "again.npz", *options, "--format", "json")
+    document = json.loads(said.out)
+    assert refused(document) is None
+    aligned = document["tensors"][0]["aligned"]
+    assert (aligned["rebuild"]["count"], aligned["groups"][0]["name"]) == (1, "state")
+    assert all(row["id"] == f"item {row['row']}" for row in aligned["outlier_rows"])
+    for name, content in (("ids.txt", "a\na\n"), ("groups.json", "[1]"), ("groups.json", '{"x": ["nobody"]}')):
+        before = (models / name).read_text(encoding="utf-8")
+        (models / name).write_text(content, encoding="utf-8")
+        wrong = run(models / "one.npz", models / "two.npz", *options)
+        assert (wrong.status, wrong.out, len(wrong.err.splitlines())) == (2, "", 1)
+        (models / name).write_text(before, encoding="utf-8")
+
+
 def test_bad_options_exit_2(run: Callable[..., Said], models: Path) -> None:
     assert run(models / "base.npz", models / "head.npz", "--format", "pdf").status == 2
     assert run(models / "base.npz", models / "head.npz", "--fail-on", "never").status == 2

@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The calls of one comparison: ``open`` gives what there is to compare, ``compare`` the numbers of some of it."""
+"""The calls of one comparison.
+
+``open`` gives what there is to compare, ``compare`` the numbers of some of it, ``align`` what is left of a table's
+change once its axes are turned back.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from diffing.artifacts.inside import embeddings
 from diffing.artifacts.inside.blocks import digest
-from diffing.artifacts.inside.compare import compare
+from diffing.artifacts.inside.compare import compare, rounded
 from diffing.artifacts.inside.formats import Side, open_side
 from diffing.artifacts.inside.words import File, RefusedError
 
@@ -27,7 +32,11 @@ class Session:
 
     def answer(self, call: dict[str, Any]) -> dict[str, Any]:
         """The answer to one call; what cannot be done is told as ``refused``."""
-        calls: dict[str, Callable[[Any], dict[str, Any]]] = {"open": self._open, "compare": self._compare}
+        calls: dict[str, Callable[[Any], dict[str, Any]]] = {
+            "open": self._open,
+            "compare": self._compare,
+            "align": self._align,
+        }
         ((name, argument),) = call.items()
         try:
             return calls[name](argument)
@@ -35,15 +44,28 @@ class Session:
             return {"refused": str(error)}
 
     def _open(self, files: dict[str, list[dict[str, str]]]) -> dict[str, Any]:
-        self._sides = {side: open_side([File(**file) for file in files[side]]) for side in _SIDES}
+        self._sides = {side: open_side([File(**file) for file in listed]) for side, listed in files.items()}
         self._pairs = _pairs(self._sides["base"].tensors, self._sides["head"].tensors)
         return {
             "sides": {name: _told(side) for name, side in self._sides.items()},
+            "tables": [bool(old and new and embeddings.fits(old, new)) for old, new in self._pairs],
             "bytes": [sum(one.nbytes for one in pair if one) for pair in self._pairs],
         }
 
     def _compare(self, which: list[int]) -> dict[str, Any]:
         return {"tensors": [_result(*self._pairs[number]) for number in which]}
+
+    def _align(self, asked: dict[str, Any]) -> dict[str, Any]:
+        old, new = self._pairs[asked["pair"]]
+        if old is None or new is None or not embeddings.fits(old, new):
+            raise RefusedError("not a table that both sides have")
+        rebuilds = [
+            side.tensors[old.name]
+            for name, side in self._sides.items()
+            if name not in _SIDES and old.name in side.tensors
+        ]
+        towards = self._sides["head"].tensors.get(asked["towards"] or "")
+        return {"aligned": rounded(embeddings.across(old, new, rebuilds, asked["groups"], towards))}
 
 
 def _told(side: Side) -> dict[str, Any]:

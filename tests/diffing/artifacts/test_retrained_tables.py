@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Embedding tables whose axes a retrain turned: what moved is told all the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import building
+import numpy as np
+import pytest
+
+from diffing import model_diff
+from diffing.artifacts.inside import neighbours
+from diffing.artifacts.inside.words import RefusedError
+from evidence import Severity
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from diffing.artifacts.answers import Aligned
+
+RANDOM = np.random.default_rng(21)
+CENTRES = RANDOM.standard_normal((40, 16)) * 2
+TABLE = (CENTRES[RANDOM.integers(0, 40, 1200)] + RANDOM.standard_normal((1200, 16))).astype("<f4")
+GROUP = list(range(100, 130))
+
+
+def retrained(seed: int) -> Any:
+    """The same table with noise, in other axes, a little larger."""
+    random = np.random.default_rng(seed)
+    rotation, _ = np.linalg.qr(random.standard_normal((16, 16)))
+    return ((TABLE + random.standard_normal(TABLE.shape) * 0.1) @ rotation * 1.1).astype("<f4")
+
+
+def write(folder: Path, name: str, table: Any) -> Path:
+    users = table[::7] + 0.5
+    path = folder / f"{name}.safetensors"
+    path.write_bytes(building.safetensors({"items": table, "users": users.astype("<f4")}))
+    return path
+
+
+def aligned(result: Any) -> Aligned:
+    (found,) = (tensor.aligned for tensor in result.tensors if tensor.name == "items")
+    assert found is not None
+    return found  # type: ignore[no-any-return]
+
+
+@pytest.mark.sandbox
+def test_a_retrain_alone_is_quiet_and_its_axes_are_turned_back(tmp_path: Path) -> None:
+    result = model_diff(write(tmp_path, "base", TABLE), write(tmp_path, "head", retrained(1)))
+    assert {finding.severity for finding in result.findings} == {Severity.LOW}
+    found = aligned(result)
+    assert found.residual < 0.08
+    assert found.scale == pytest.approx(1.1, rel=0.01)
+    assert found.turned > 0.3
+    assert found.jaccard > 0.7
+    assert found.second_order > 0.99
+    assert found.rebuild is None
+
+
+@pytest.mark.sandbox
+def test_a_moved_row_and_a_moved_group_stand_out_of_what_a_rebuild_varies(tmp_path: Path) -> None:
+    head = retrained(1)
+    head[77] = head[900] * 1.5
+    towards = (head[::7] + 0.5).mean(axis=0)
+    head[GROUP] += (towards / np.linalg.norm(towards) * 1.5).astype("<f4")
+    ids = [f"item-{number}" for number in range(len(head))]
+    result = model_diff(
+        write(tmp_path, "base", TABLE), write(tmp_path, "head", head),
+        rebuilds=[write(tmp_path, "rebuild", retrained(2))], groups={"state outlets": GROUP, "others": [5, 6, 7, 8, 9]},
+        towards="users", ids=ids,
+    )  # fmt: skip
+    found = aligned(result)
+    assert found.outlier_rows[0].row == 77
+    assert found.outlier_rows[0].id == "item-77"
+    assert {row.row for row in found.outlier_rows[:31]} == {77, *GROUP}
+    assert found.rebuild is not None
+    assert found.rebuild.excess > 1.2
+    groups = {group.name: group for group in found.groups}
+    assert groups["state outlets"].towards is not None
+    assert groups["state outlets"].towards > 6
+    assert abs(groups["others"].towards or 0.0) < 4
+    titles = [finding.title for finding in result.findings if finding.severity is Severity.MEDIUM]
+    assert any(title.startswith("state outlets moved") and "towards the users" in title for title in titles)
+    assert any("beyond what a rebuild varies" in title for title in titles)
+
+
+def test_neighbours_by_an_index_are_nearly_those_of_looking_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = neighbours.normalised(TABLE)
+    queries = np.arange(0, len(table), 3)
+    exact = neighbours.nearest(table, queries, 10)
+    assert not (exact == queries[:, None]).any()
+    similar = table[queries] @ table.T
+    similar[np.arange(len(queries)), queries] = -2
+    assert (np.sort(exact, axis=1) == np.sort(np.argsort(-similar, axis=1)[:, :10], axis=1)).mean() > 0.99
+    monkeypatch.setattr(neighbours, "EXACT", 100)
+    assert neighbours.overlap(exact, neighbours.nearest(table, queries, 10)).mean() > 0.9
+
+
+def test_rows_that_are_not_finite_are_not_aligned(tmp_path: Path) -> None:
+    from diffing.artifacts.inside.embeddings import Table  # noqa: PLC0415 - only here
+    from diffing.artifacts.inside.formats import open_side  # noqa: PLC0415 - only here
+    from diffing.artifacts.inside.words import File  # noqa: PLC0415 - only here
+
+    broken = TABLE.copy()
+    broken[4, 4] = np.nan
+    path = write(tmp_path, "broken", broken)
+    side = open_side([File("broken.safetensors", str(path))])
+    with pytest.raises(RefusedError, match="not finite"):
+        Table(side.tensors["items"], np.arange(len(TABLE)))
