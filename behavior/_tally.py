@@ -30,6 +30,7 @@ MANY_EXPOSED = 100  # from here on, a cell's exposed users are summed up and not
 
 _PLACES_AT_ONCE = 1 << 21
 _CELLS_AT_ONCE = 1 << 22
+_USERS_AT_ONCE = 1 << 15
 _DEGREE_STEPS = float(1 << 20)  # degrees are rounded to a millionth, so that sums of weights times degrees are exact
 _HALF = 31  # bits
 
@@ -118,11 +119,9 @@ class Tally:
         values, reached = [], []
         for index, side in enumerate((base, head)):
             top = _user_items(side.top[rows], request, self.weights, self._items)
-            _pour(members @ top, self.top[index])
             exposed = np.asarray((top @ self._degrees).todense())
             values.append(np.rint(exposed).astype(np.int64))
-            top.data = np.ones_like(top.data)
-            _pour(members @ top, self.seen[index])
+            self._pour_both(members, top, index)
             reached.append(exposed > 0 if self._belongs is None else np.asarray((top @ self._belongs).todense()) > 0)
             for name, even in self._even.items():
                 if side.deep is not None:
@@ -137,6 +136,21 @@ class Tally:
         for side in (base, head):
             let_go(side.top)
             let_go(side.deep)
+
+    def _pour_both(self, members: sparse.csr_array, top: sparse.csr_array, index: int) -> None:
+        """Add a block's item sums at ``k``, and how many users see each item, by one product.
+
+        A block has at most 2**15 users (a user's last rows may be a few more) with at most 2**30 each, so their sum
+        leaves room for the count above it.
+        """
+        bits = (top.shape[0] * int(self.weights.max())).bit_length()
+        both = sparse.csr_array((top.data + (1 << bits), top.indices, top.indptr), shape=top.shape)
+        both = members @ both
+        counts = both.data >> bits
+        both.data &= (1 << bits) - 1
+        _pour(both, self.top[index])
+        both.data = counts
+        _pour(both, self.seen[index])
 
     def merge(self, other: Tally) -> None:
         """Add another shard's users, none of whom is among these."""
@@ -171,7 +185,7 @@ class Tally:
 def user_blocks(slates: Slates, slices: int) -> list[slice]:
     """The rows of some ten thousand users after another, all rows of each."""
     starts = np.append(np.flatnonzero(np.diff(slates.user, prepend=-1)), len(slates.user))
-    rows = max(1, min(_PLACES_AT_ONCE // slates.depth, _CELLS_AT_ONCE // max(1, slices)))
+    rows = max(1, min(_USERS_AT_ONCE, _PLACES_AT_ONCE // slates.depth, _CELLS_AT_ONCE // max(1, slices)))
     wanted = np.arange(0, len(slates.user) + rows, rows)
     cuts = np.unique(starts[np.searchsorted(starts, wanted).clip(max=len(starts) - 1)])
     return [slice(int(low), int(high)) for low, high in pairwise(cuts)]
