@@ -43,6 +43,7 @@ class _ManifestFile(BaseModel):
 
     recommender: _RecommenderTable
     artifacts: Annotated[dict[str, Argument], Field(max_length=_MOST_ARTIFACTS)] = {}
+    runtime: dict[str, object] = {}  # flags and remote values as they are in production: read by the diff, not here
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from confine.limits import Attempt, Limits
 from confine.parsing import PARSER_LIMITS, Parser
 from confine.recommender import HistoryEvent, Recommender, Request, Slate
 from confine.repository import (
+    Commit,
     DiffEntry,
     FetchLimits,
     Person,
@@ -17,6 +18,7 @@ from confine.sandbox_report import SandboxReport, sandbox_report
 __all__ = [
     "PARSER_LIMITS",
     "Attempt",
+    "Commit",
     "DiffEntry",
     "FetchLimits",
     "HistoryEvent",

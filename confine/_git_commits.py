@@ -23,12 +23,19 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One commit object, parsed."""
+    """One commit object, parsed.
+
+    ``signature`` is the kind of signature that it carries (ssh, openpgp, x509), None where it carries none. It is not
+    verified here.
+    """
 
     tree: str
     parents: tuple[str, ...]
     people: tuple[Person, ...]
     message: str
+    author: Person = Person("", "")
+    committer: Person = Person("", "")
+    signature: str | None = None
 
 
 def parse_commit(data: bytes, commit: str) -> Commit:
@@ -56,7 +63,18 @@ def parse_commit(data: bytes, commit: str) -> Commit:
         tuple(parent.decode("ascii", "replace") for parent in values.get(b"parent", [])),
         tuple(dict.fromkeys(named)),
         message,
+        _person(_decode(values.get(b"author", [b""])[0], encoding)),
+        _person(_decode(values.get(b"committer", [b""])[0], encoding)),
+        _signature([*values.get(b"gpgsig", []), *values.get(b"gpgsig-sha256", [])]),
     )
+
+
+def _signature(values: list[bytes]) -> str | None:
+    for value in values:
+        for mark, kind in ((b"SSH SIGNATURE", "ssh"), (b"PGP", "openpgp"), (b"SIGNED MESSAGE", "x509")):
+            if mark in value:
+                return kind
+    return "unknown" if values else None
 
 
 def _person(text: str) -> Person:

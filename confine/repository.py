@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
-__all__ = ["DiffEntry", "FetchLimits", "Person", "Repository", "Skipped", "TreeEntry"]
+__all__ = ["Commit", "DiffEntry", "FetchLimits", "Person", "Repository", "Skipped", "TreeEntry"]
 
 MAX_TREE_BYTES = 16 << 30  # content of one commit, unpacked
 MAX_COMMITS = 100_000  # looked at between base and head
@@ -232,6 +232,10 @@ class Repository:
         """
         commits = [self._commit(commit) for commit in self._between(base, head)]
         return tuple(sorted({person for commit in commits for person in commit.people}))
+
+    def commits(self, base: str, head: str) -> tuple[tuple[str, Commit], ...]:
+        """The commits of ``base..head`` by id, parsed, oldest first as git orders them; raises as ``commit_people``."""
+        return tuple((commit, self._commit(commit)) for commit in reversed(self._between(base, head)))
 
     def message(self, commit: str) -> str:
         """The commit's message, whole; what is not UTF-8 (or in its declared encoding) shows as U+FFFD."""

@@ -3,7 +3,23 @@
 
 from diffing._run import diff
 from diffing.artifacts import ModelDiff, model_diff
-from diffing.changes import Diff, FileChange, NotAnalysed
+from diffing.changes import Diff, FileChange, History, NotAnalysed, RuntimeValue
 from diffing.patches import FilePatch, Hunk, Line, hunks
+from diffing.rules import ReviewerRules, read_rules
 
-__all__ = ["Diff", "FileChange", "FilePatch", "Hunk", "Line", "ModelDiff", "NotAnalysed", "diff", "hunks", "model_diff"]
+__all__ = [
+    "Diff",
+    "FileChange",
+    "FilePatch",
+    "History",
+    "Hunk",
+    "Line",
+    "ModelDiff",
+    "NotAnalysed",
+    "ReviewerRules",
+    "RuntimeValue",
+    "diff",
+    "hunks",
+    "model_diff",
+    "read_rules",
+]

@@ -23,11 +23,12 @@ from diffing._pairing import match_literals
 from diffing._placing import FilePair, Places
 from diffing._reading import Parsed, facts_of, parse, text_list, unchanged
 from diffing._redactions import blanked_numbers
+from diffing._runtime import runtime_values, said_of_runtime
 from diffing._specials import special_findings
 from diffing._tree import TooManyNodesError
 from diffing._wiring import wiring_findings
 from diffing.capabilities import Fields, capabilities_of, capability_findings, shipped
-from diffing.changes import FileChange, NotAnalysed
+from diffing.changes import FileChange, NotAnalysed, RuntimeValue
 from diffing.dependencies import declares, setting_of_dependencies
 from diffing.languages import MARKDOWN
 from evidence import Finding, Location, Severity
@@ -47,6 +48,7 @@ class Outcome:
     files: list[FileChange] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     not_analysed: list[NotAnalysed] = field(default_factory=list)
+    runtime_values: list[RuntimeValue] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -147,9 +149,10 @@ class Comparison:
             if finding.location and excuse(finding.location.path)
             else finding
             for finding in found
-            if finding.location is None or finding.location.path != MANIFEST
+            if finding.location is None or finding.location.path != MANIFEST or said_of_runtime(finding)
         ]
         outcome.findings = limited([*outcome.findings, *uncrowded(own)])
+        outcome.runtime_values = runtime_values(self._pairs)
         outcome.not_analysed.sort(key=lambda entry: (entry.path, entry.reason))
         outcome.files.sort(key=lambda file: file.path)
         return outcome

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from diffing._evidence import shown
 from evidence import Finding, Location, Severity
 
+RUNTIME = "runtime."
+"""What the names of values start with that a platform submits with the change: flags, remote configuration."""
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -37,4 +40,6 @@ def manifest_findings(path: str, old: Facts | None, new: Facts | None) -> Iterat
 
 
 def _by_name(facts: Facts | None) -> dict[str, Literal]:
-    return {literal.name: literal for literal in facts.literals} if facts else {}
+    """Settings by name; the snapshot of runtime values is told value by value, as other settings are."""
+    found = facts.literals if facts else []
+    return {literal.name: literal for literal in found if not literal.name.startswith(RUNTIME)}

@@ -5,15 +5,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from diffing._artifacts import without_facts
+from diffing._claims import claim_findings
 from diffing._compare import Comparison
 from diffing._content import Change, EntryKind, Side
 from diffing._evidence import printable
+from diffing._history import read_history
+from diffing._ramps import ramp_findings
 from diffing._weights import Weights
 from diffing.changes import Diff
+from diffing.rules import ReviewerRules
 from evidence import TooLargeError
 
 if TYPE_CHECKING:
     from confine import DiffEntry, Repository
+    from diffing._compare import Outcome
     from diffing.changes import Status
 
 MAX_FILE = 4 << 20  # bytes of a side that are read
@@ -21,27 +27,67 @@ _SYMLINK, _SUBMODULE = 0o120000, 0o160000
 _STATUS: dict[str, Status] = {"type-changed": "modified"}
 
 
-def diff(repository: Repository, base: str, head: str) -> Diff:
+def diff(
+    repository: Repository,
+    base: str,
+    head: str,
+    *,
+    baseline: str | None = None,
+    rules: ReviewerRules | None = None,
+    title: str | None = None,
+) -> Diff:
     """What changed between ``base`` and ``head``: files, findings worst first, and what was not analysed.
 
     Facts are read from the languages in ``diffing.languages``; everything else that changed is named in
     ``not_analysed`` with the reason, apart from prose. The same two commits give the same document, byte for byte.
 
-    Not checked here: whether base is an ancestor of head, what artifacts outside the repository hold, and what
-    code that did not
-    change does with what did.
+    Args:
+        repository: holds all the commits.
+        base: where the change starts.
+        head: where it ends.
+        baseline: the last signed commit; values that moved further since then than in this change are ramps.
+        rules: a reviewer's own severities and names of user data.
+        title: what the change says of itself, beside the messages of its commits.
+
+    Not checked here: whether signatures of commits verify, what artifacts outside the repository hold, and what
+    code that did not change does with what did, apart from references by name.
 
     Raises:
         RepositoryError: a ref that names no commit, or a repository that cannot be read.
     """
+    rules = rules or ReviewerRules()
     old, new = repository.snapshot(base), repository.snapshot(head)
-    entries = repository.diff_entries(old.commit, new.commit)
+    outcome = _compared(repository, old.commit, new.commit, rules, weights=True)
+    read = read_history(repository, old.commit, new.commit)
+    findings = [*outcome.findings, *read.findings]
+    signed = repository.snapshot(baseline) if baseline is not None else None
+    if signed is not None and signed.commit != old.commit:
+        findings += ramp_findings(outcome.findings, _compared(repository, signed.commit, new.commit, rules).findings)
+    messages = [title] if title is not None else read.messages
+    findings += claim_findings(messages, findings, outcome.files)
+    return Diff(
+        old,
+        new,
+        tuple(outcome.files),
+        tuple(rules.apply(findings)),
+        (*read.not_analysed, *outcome.not_analysed),
+        read.history,
+        signed,
+        rules.digest,
+        tuple(outcome.runtime_values),
+    )
+
+
+def _compared(
+    repository: Repository, base: str, head: str, rules: ReviewerRules, *, weights: bool = False
+) -> Outcome:
+    entries = repository.diff_entries(base, head)
+    opened = Weights(repository).verdicts if weights else without_facts
     first = not any(entry.old_object for entry in entries)
-    comparison = Comparison(weights=Weights(repository).verdicts, alone=first)
+    comparison = Comparison(rules.fields, weights=opened, alone=first)
     for entry in entries:
         comparison.add(_change(repository, entry))
-    outcome = comparison.finish()
-    return Diff(old, new, tuple(outcome.files), tuple(outcome.findings), tuple(outcome.not_analysed))
+    return comparison.finish()
 
 
 def _change(repository: Repository, entry: DiffEntry) -> Change:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from evidence import Finding, Severity, Snapshot, Verdict
+from evidence import Digest, Finding, Severity, Snapshot, Verdict
 
 SCHEMA = "countersign/diff/v1"
 
@@ -53,7 +53,7 @@ class NotAnalysed:
 
     ``category`` is one of media, vendored, generated (these excuse), weights, unsafe, binary, language, size,
     syntax, submodule,
-    symlink, dependency, notebook.
+    symlink, dependency, notebook, history.
     """
 
     path: str
@@ -71,14 +71,53 @@ class NotAnalysed:
 
 
 @dataclass(frozen=True, slots=True)
+class History:
+    """The commits between base and head: how many, how many carry a signature, and whether base is an ancestor."""
+
+    commits: int
+    signed: int
+    ancestor: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The history as it stands in the document."""
+        return {"commits": self.commits, "signed": self.signed, "base_is_ancestor": self.ancestor}
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeValue:
+    """A flag, variable or remote value that changed code of head reads.
+
+    ``kind`` is environment or runtime-value; ``held`` says that the ``[runtime]`` table of head's manifest has it.
+    """
+
+    name: str
+    kind: str
+    path: str
+    line: int
+    held: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The value as it stands in the document."""
+        return {"name": self.name, "kind": self.kind, "path": self.path, "line": self.line, "held": self.held}
+
+
+@dataclass(frozen=True, slots=True)
 class Diff:
-    """What a change is. Findings come worst first; files and what was not analysed by path."""
+    """What a change is. Findings come worst first; files and what was not analysed by path.
+
+    ``history`` is None where commits could not be read, ``baseline`` where none was given, ``rules`` the digest of a
+    reviewer's own rules.
+    """
 
     base: Snapshot
     head: Snapshot
     files: tuple[FileChange, ...]
     findings: tuple[Finding, ...]
     not_analysed: tuple[NotAnalysed, ...]
+    history: History | None = None
+    baseline: Snapshot | None = None
+    rules: Digest | None = None
+    runtime_values: tuple[RuntimeValue, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -103,4 +142,8 @@ class Diff:
             "files": [file.to_json() for file in self.files],
             "findings": [finding.to_json() for finding in self.findings],
             "not_analysed": [entry.to_json() for entry in self.not_analysed],
+            "history": self.history.to_json() if self.history else None,
+            "baseline": {"commit": self.baseline.commit, "tree": self.baseline.tree} if self.baseline else None,
+            "rules": self.rules,
+            "runtime_values": [value.to_json() for value in self.runtime_values],
         }

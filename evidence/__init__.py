@@ -30,11 +30,13 @@ from evidence.errors import (
 )
 from evidence.findings import Finding, Location, Severity, Side, worst_first
 from evidence.revisions import Artifact, Revision, Snapshot
+from evidence.rules import RULES
 from evidence.verdicts import CellVerdict, Verdict
 
 VERSION = "0.1.0"
 
 __all__ = [
+    "RULES",
     "VERSION",
     "Artifact",
     "AuthenticationError",
