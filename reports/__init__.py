@@ -19,7 +19,9 @@ from reports.highlight import DiffRow, file_anchor, highlighted
 from reports.page import ReportView, report_html, report_policy
 from reports.plot import Chart, forest_plot
 from reports.rendering import environment, stylesheet
+from reports.sarif import sarif_document
 from reports.sentences import behavior_sentence, code_sentence, verdict_of
+from reports.terminal import Screen, diff_text
 from reports.visible import visible, visible_html
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "PanelView",
     "ProbeView",
     "ReportView",
+    "Screen",
     "ShownRow",
     "Unknown",
     "UnknownGroup",
@@ -44,6 +47,7 @@ __all__ = [
     "behavior_view",
     "cell_rows",
     "code_sentence",
+    "diff_text",
     "environment",
     "file_anchor",
     "file_views",
@@ -55,6 +59,7 @@ __all__ = [
     "report_document",
     "report_html",
     "report_policy",
+    "sarif_document",
     "stylesheet",
     "unknowns",
     "verdict_counts",

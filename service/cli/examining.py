@@ -11,15 +11,16 @@ import typer
 
 from behavior import Side, audit, compare, locate_artifacts, read_manifest, read_panel, read_slates
 from confine import Repository
-from diffing import diff, hunks
+from diffing import diff, hunks, read_rules
 from evidence import Artifact, InputError, Json, Revision, Severity, Verdict, document_digest, file_sha256
-from reports import report_document, report_html
+from reports import diff_text, report_document, report_html, sarif_document
 from service.cli import words
-from service.cli.output import as_text, leave, say, show, write
+from service.cli.output import as_text, leave, say, screen, show, write
 from service.trees import tree_digest
 
 _Format = Annotated[str, typer.Option(help="text or json.")]
 _Panel = Annotated[Path, typer.Option("--panel", help="The panel's folder.")]
+_Rules = Annotated[Path | None, typer.Option(help="The reviewer's own severities and names of user data (TOML).")]
 _Limit = Annotated[str, typer.Option("--fail-on", help="The least severity that fails: info to critical.")]
 
 
@@ -31,23 +32,33 @@ def register(app: typer.Typer) -> None:
     app.command("review")(review_command)
 
 
-def diff_command(
+def diff_command(  # noqa: PLR0913 - one parameter an option
     repo: Annotated[Path, typer.Argument(help="A repository, bare or not.")],
     base: Annotated[str, typer.Argument(help="Anything git rev-parse takes.")],
     head: Annotated[str, typer.Argument(help="The same.")],
     *,
-    format: _Format = "text",  # noqa: A002 - the option's name
+    baseline: Annotated[
+        str | None, typer.Option(help="The last signed commit: what moved in many small steps since then is a ramp.")
+    ] = None,
+    rules: _Rules = None,
+    title: Annotated[str | None, typer.Option(help="What the change says of itself; the messages by default.")] = None,
+    format: Annotated[str, typer.Option(help="text, json or sarif.")] = "text",  # noqa: A002 - the option's name
     fail_on: _Limit = "high",
+    all_: Annotated[bool, typer.Option("--all", help="Show everything, also where it does not fit a screen.")] = False,
 ) -> None:
     """Show what changed between two commits. Exit 1 if a finding weighs --fail-on, 3 if something was not analysed."""
-    _one_of("--format", format, ("text", "json"))
+    _one_of("--format", format, ("text", "json", "sarif"))
     severity = _severity(fail_on)
+    own = read_rules(rules) if rules else None
     with Repository.open(repo) as repository:
         _two(repository, base, head)
-        result = diff(repository, base, head)
+        result = diff(repository, base, head, baseline=baseline, rules=own, title=title)
     verdict = result.verdict_at(severity)
     document = {**result.to_json(), "verdict": verdict.value}
-    show(as_text(document) if format == "json" else words.diff_text(document))
+    if format == "text":
+        show(diff_text(document, screen(whole=all_)))
+    else:
+        show(as_text(sarif_document(document) if format == "sarif" else document))
     leave(verdict.exit_code)
 
 
@@ -98,7 +109,7 @@ def audit_command(
     _finish_audit(result.to_json(), _inside(out, "audit.json"), format)
 
 
-def review_command(
+def review_command(  # noqa: PLR0913 - one parameter an option
     repo: Annotated[Path, typer.Argument(help="A repository, bare or not.")],
     base: Annotated[str, typer.Argument(help="Anything git rev-parse takes.")],
     head: Annotated[str, typer.Argument(help="The same.")],
@@ -107,15 +118,17 @@ def review_command(
     anchor: Annotated[str | None, typer.Option(help="An earlier commit to hold head against too.")] = None,
     artifacts: Annotated[Path | None, typer.Option(help="Folder of artifacts that are not in the repository.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write revision, diff, audit and report into this folder.")] = None,
-    format: Annotated[str, typer.Option(help="json or html.")] = "json",  # noqa: A002 - the option's name
+    rules: _Rules = None,
+    format: Annotated[str, typer.Option(help="json, html or sarif.")] = "json",  # noqa: A002 - the option's name
 ) -> None:
     """Diff and audit a change, and report. Without a panel the verdict is at best inconclusive."""
-    _one_of("--format", format, ("json", "html"))
+    _one_of("--format", format, ("json", "html", "sarif"))
     _inside(out, "")
+    own = read_rules(rules) if rules else None
     whom = read_panel(panel) if panel else None
     with Repository.open(repo) as repository, tempfile.TemporaryDirectory(prefix="countersign-") as folder:
         _two(repository, base, head)
-        result = diff(repository, base, head)
+        result = diff(repository, base, head, rules=own)
         audited: Json | None = None
         if whom is not None:
             refs = {"base": base, "head": head, **({"anchor": anchor} if anchor else {})}
@@ -134,7 +147,8 @@ def review_command(
             write(out / "audit.json", as_text(audited))
         write(out / "report.json", as_text(document))
         write(out / "report.html", page)
-    show(as_text(document) if format == "json" else page)
+    findings = sarif_document(result.to_json(), audited) if format == "sarif" else document
+    show(page if format == "html" else as_text(findings))
     leave(Verdict(document["verdict"]).exit_code)
 
 

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
 from evidence import InputError
+from reports import Screen
 from service.store import write_durably
 
 if TYPE_CHECKING:
@@ -29,6 +32,14 @@ def show(text: str) -> None:
     sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
     sys.stdout.buffer.write(b"" if text.endswith("\n") else b"\n")
     sys.stdout.buffer.flush()
+
+
+def screen(*, whole: bool) -> Screen:
+    """The screen that results go to: without colours or an end where it is no terminal, or ``whole`` is asked for."""
+    terminal = sys.stdout.isatty()
+    size = shutil.get_terminal_size()
+    colour = terminal and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+    return Screen(size.columns, size.lines if terminal and not whole else None, colour)
 
 
 def as_text(document: Json) -> str:

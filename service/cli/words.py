@@ -11,20 +11,6 @@ if TYPE_CHECKING:
     from evidence import Json
 
 
-def diff_text(document: Json) -> str:
-    """A diff document: verdict, findings worst first, files, what was not analysed."""
-    base, head = document["base"]["commit"][:12], document["head"]["commit"][:12]
-    lines = [f"{document['verdict']}: {base}..{head}, {_count(len(document['files']), 'file')}", ""]
-    lines += _findings(document["findings"])
-    for file in document["files"]:
-        name = file["path"] if file["old_path"] is None else f"{file['old_path']} -> {file['path']}"
-        quiet = ", no change of meaning" if file["syntax_equal"] else ""
-        lines.append(f"  {file['status']:<9} {visible(name)}  +{file['lines_added']} -{file['lines_removed']}{quiet}")
-    for entry in document["not_analysed"]:
-        lines.append(f"  not analysed: {visible(entry['path'])}: {visible(entry['reason'])}")
-    return "\n".join(lines) + "\n"
-
-
 def model_diff_text(document: Json) -> str:
     """A model-diff document: verdict, findings worst first, then every tensor that is not the same."""
     tensors = document["tensors"]

@@ -296,3 +296,24 @@ def test_a_service_that_is_not_there_exits_4(
     said = run("submit", "tiny/ranker", commit, commit, "--server", "http://127.0.0.1:9")
     assert (said.status, said.out) == (4, "")
     assert "does not answer" in said.err
+
+
+def test_a_diff_as_sarif_and_with_a_reviewers_rules_and_a_baseline(house: House, run: Callable[..., Said]) -> None:
+    house.branch("lift", {"weights.py": "share_weight = 2.0\n"})
+    log = run("diff", house.repository, "main", "lift", "--format", "sarif").document
+    assert log["version"] == "2.1.0"
+    assert log["runs"][0]["results"]
+    reviewed = run("review", house.repository, "main", "lift", "--format", "sarif")
+    assert reviewed.document["runs"][0]["results"] == log["runs"][0]["results"]
+    rules = house.place / "rules.toml"
+    rules.write_text('[severity]\nliteral-added = "critical"\n')
+    weighed = run("diff", house.repository, "main", "lift", "--format", "json", "--rules", rules).document
+    assert weighed["findings"][0]["severity"] == "critical"
+    assert weighed["rules"].startswith("sha256:")
+    based = run("diff", house.repository, "main", "lift", "--format", "json", "--baseline", "main").document
+    assert based["baseline"] == based["base"]
+    rules.write_text('[severity]\nwhatever = "critical"\n')
+    refused = run("diff", house.repository, "main", "lift", "--rules", rules)
+    assert (refused.status, refused.out) == (2, "")
+    assert "whatever" in refused.err
+    assert len(refused.err.splitlines()) == 1
