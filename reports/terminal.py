@@ -41,16 +41,17 @@ class Screen:
     def fitted(self, text: str) -> str:
         """``text`` on one line of this width; a screen without an end has lines without an end."""
         text = " ".join(text.split("\n"))
-        if self.lines is None or len(_ESCAPE.sub("", text)) <= self.width:
+        plain = _ESCAPE.sub("", text)
+        if self.lines is None or len(plain) <= self.width:
             return text
-        return f"{text[: self.width - 1]}…"
+        return f"{plain[: self.width - 1]}…"
 
 
 def diff_text(document: Mapping[str, Any], screen: Screen | None = None) -> str:
     """A diff document: verdict and counts, findings worst first, what was not analysed, files."""
     screen = screen or Screen()
     findings, files, unread = document["findings"], document["files"], document["not_analysed"]
-    lines = [_heading(document, screen), _counts(findings, files, screen), ""]
+    lines = [screen.fitted(_heading(document, screen)), screen.fitted(_counts(findings, files, screen)), ""]
     unexcused = unread if screen.lines is None else [entry for entry in unread if not entry.get("excused")]
     room = left = None
     if screen.lines is not None:
@@ -64,7 +65,7 @@ def diff_text(document: Mapping[str, Any], screen: Screen | None = None) -> str:
     if screen.lines is None:
         lines += [_file(file) for file in files]
     elif findings or unread:
-        lines.append(screen.painted("--all shows everything, --format json the evidence", "2"))
+        lines.append(screen.fitted(screen.painted("--all shows everything, --format json the evidence", "2")))
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
