@@ -57,7 +57,8 @@ def diff_text(document: Mapping[str, Any], screen: Screen | None = None) -> str:
     if screen.lines is not None:
         left = min(len(unexcused), _NAMED, screen.lines // 6) + 1
         room = max(_LEAST_LINES, screen.lines - len(lines) - left - _AROUND)
-    lines += _some([_finding(one, screen) for one in findings], room, _rest(findings, room))
+    shown = _some([_finding(one, screen) for one in findings], room, _rest(findings, room))
+    lines += [*shown[:-2], *(screen.fitted(line) for line in shown[-2:])]
     reasons = [
         screen.fitted(f"  not analysed: {visible(entry['path'])}: {visible(entry['reason'])}") for entry in unexcused
     ]

@@ -9,6 +9,7 @@ from diffing.capabilities._facts import Capabilities, Named, Use
 from diffing.capabilities._findings import capability_findings
 from diffing.capabilities._reading import read_capabilities, read_settings
 from diffing.capabilities.fields import Fields, shipped
+from diffing.capabilities.others import GO_SINKS, JVM_SINKS, NATIVE_SINKS, RUBY_SINKS, RUST_SINKS, SCRIPT_SINKS
 from diffing.capabilities.python import PYTHON_SINKS
 from diffing.capabilities.tables import Reach, Sink, SinkTable
 
@@ -16,7 +17,17 @@ if TYPE_CHECKING:
     from diffing._facts import Facts
     from diffing._reading import Parsed
 
-SINKS = {"python": PYTHON_SINKS}
+SINKS = {
+    "python": PYTHON_SINKS,
+    "notebook": PYTHON_SINKS,
+    **dict.fromkeys(("javascript", "typescript"), SCRIPT_SINKS),
+    **dict.fromkeys(("java", "kotlin", "scala"), JVM_SINKS),
+    "go": GO_SINKS,
+    "rust": RUST_SINKS,
+    "ruby": RUBY_SINKS,
+    "cpp": NATIVE_SINKS,
+}
+"""Sinks by the name of a language's table."""
 
 __all__ = [
     "SINKS",

@@ -116,6 +116,8 @@ class _Search:
         stack = [(argument, name in _WHOLE) for argument in arguments]
         if callee.kind is Kind.MEMBER:
             owner = callee.children[0]
+            if name.startswith("get") and name != "get":
+                self._add(name[3:].lstrip("_"), dotted(owner))
             if name in {"get", "pop"} and arguments and arguments[0].kind is Kind.STRING:
                 self._add(arguments[0].text, dotted(owner))
             stack.append((owner, name in _WHOLE))

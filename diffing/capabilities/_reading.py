@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from diffing._naming import arguments_of
+from diffing._words import word_set
 from diffing.capabilities._facts import Capabilities, Named, Use
 from diffing.capabilities._reaching import Carried, carried
 from diffing.capabilities._resolving import Resolver
@@ -35,6 +36,7 @@ _ROUNDS = 4
 _MOST_USES = 20_000
 _WRITING = frozenset("wax+")
 _CHANNELS = frozenset({Reach.QUEUE, Reach.CLOUD})
+_NAMESPACES = word_set("java javax jakarta org com io net scala sttp akka software std google azure tokio Net redis")
 _LOOKED_UP = frozenset({Reach.ENVIRONMENT, Reach.RUNTIME})
 
 
@@ -110,9 +112,15 @@ class _Reader:
         entry, sink = found
         if node.kind is Kind.INDEX and sink.reach not in _LOOKED_UP:
             return None
+        if node.kind is Kind.MEMBER and sink.reach is Reach.ENVIRONMENT and name.startswith(f"{entry}."):
+            variable = name.removeprefix(f"{entry}.")
+            return (
+                replace(self._described(node, scope, name, entry, sink), names=(variable,))
+                if variable.isupper()
+                else None
+            )
         if node.kind in {Kind.NAME, Kind.MEMBER}:
-            member = self._resolver.imports.get(node.text) if node.kind is Kind.NAME else name
-            if not sink.bare or (node.kind is Kind.NAME and member in self._table.sinks and "." not in str(member)):
+            if not sink.bare or (name == entry and "." not in name and name not in self._table.builtins):
                 return None  # a module that is named, not one of its functions
             if node.kind is Kind.NAME and sink.quiet:
                 return None
@@ -134,7 +142,7 @@ class _Reader:
         return Use(
             reach,
             name,
-            entry.partition(".")[0] if "." in entry else entry,
+            _package(entry),
             scope.symbol,
             node.line,
             node.end_line,
@@ -176,12 +184,12 @@ class _Reader:
         return texts
 
     def _imports(self) -> None:
-        used = self._excused.union(use.package for use in self._result.uses)
+        used = self._excused.union(use.api.partition(".")[0] for use in self._result.uses)
         for statement in self._outline.imports:
             for _, name in self._table.bindings(statement):
                 found = self._table.find(name)
-                if found is not None and found[1].reach is not Reach.LOG and found[0].partition(".")[0] not in used:
-                    self._result.imports.setdefault(found[0].partition(".")[0], (found[1].reach, statement.line))
+                if found is not None and found[1].reach is not Reach.LOG and name.partition(".")[0] not in used:
+                    self._result.imports.setdefault(_package(found[0]), (found[1].reach, statement.line))
 
     def _through(self, calls: list[tuple[Node, Scope, str]]) -> None:
         """Data that reaches a sink through parameters of functions of this file."""
@@ -257,6 +265,15 @@ class _Reader:
             .split()
         )
         return text if len(text) <= _SNIPPET else f"{text[: _SNIPPET - 1]}…"
+
+
+def _package(entry: str) -> str:
+    """What a finding calls the library: the first part of a name, or all of it where that is only a namespace."""
+    if "/" in entry:
+        folder, _, last = entry.rpartition("/")
+        return f"{folder}/{last.partition('.')[0]}"
+    first = entry.partition(".")[0]
+    return entry if first in _NAMESPACES else first
 
 
 def _destinations(texts: list[tuple[str | int, str]], reach: Reach) -> tuple[list[Destination], list[str]]:

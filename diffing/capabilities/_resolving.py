@@ -22,11 +22,11 @@ _DEEPEST = 4  # names of names of names
 _HOLE = "{}"
 _LONGEST = 400
 _MOST_TEXTS = 20
+_WRAPPING = word_set("str Path URL URI Url Request quote urljoin join create parse of from toURL")
 _MAKING = word_set("""
 client resource session connect connection create from open bucket blob cursor channel table topic init logger socket
 producer consumer publisher subscriber register build make new start context import module variable driver service
 """)
-_BUILTINS = frozenset({"open", "eval", "exec", "compile", "__import__", "getattr", "print"})
 
 
 class Resolver:
@@ -37,6 +37,9 @@ class Resolver:
         self.imports = {
             alias: name for statement in outline.imports for alias, name in table.bindings(statement) if alias
         }
+        self._wide = [
+            name for statement in outline.imports for alias, name in table.bindings(statement) if alias == "*"
+        ]
         self._known: dict[tuple[int, int], str] = {}
 
     def name(self, node: Node, scope: Scope) -> str:
@@ -55,33 +58,40 @@ class Resolver:
         seen: set[int] = set()
         for _ in range(_STEPS):
             if id(node) in seen:
-                return ""
+                break
             seen.add(id(node))
-            kind = node.kind
-            if kind is Kind.MEMBER:
-                known = self._of_name(dotted(node), scope) if dotted(node) != node.children[1].text else None
-                own = self._of_own(node, scope) if known is None else known
-                if own is not None:
-                    node = own
-                    continue
-                parts.append(node.children[1].text)
-                node = node.children[0]
-            elif kind is Kind.CALL:
-                below = self._below_call(node, scope, parts)
-                if below is None:
-                    return ""
-                node = below
-            elif kind is Kind.INDEX or (kind is Kind.OTHER and node.text.startswith("await") and node.children):
-                node = node.children[0]
-            elif kind is Kind.NAME:
-                own = self._of_name(node.text, scope)
-                if own is not None:
-                    node = own
-                    continue
-                return self._rooted(node.text, parts)
-            else:
-                return ""
+            step = self._step(node, scope, parts)
+            if isinstance(step, str):
+                return step
+            node = step
         return ""
+
+    def _step(self, node: Node, scope: Scope, parts: list[str]) -> Node | str:
+        """The node to go on with, or the name. What has been passed is in ``parts``, last first."""
+        kind = node.kind
+        if kind is Kind.MEMBER:
+            known = self._of_name(dotted(node), scope) if dotted(node) != node.children[1].text else None
+            own = self._of_own(node, scope) if known is None else known
+            if own is not None:
+                return own
+            parts.append(node.children[1].text)
+            return node.children[0]
+        if kind is Kind.CALL:
+            loaded = self._loaded(node)
+            return ".".join([loaded, *reversed(parts)]) if loaded else self._below_call(node, scope, parts) or ""
+        if kind is Kind.INDEX or (kind is Kind.OTHER and node.text.startswith("await") and node.children):
+            return node.children[0]
+        if kind is Kind.NAME:
+            return self._of_name(node.text, scope) or self._rooted(node.text, parts)
+        return ""
+
+    def _loaded(self, call: Node) -> str:
+        """The module that a call imports: ``require("http")``."""
+        arguments = arguments_of(call)
+        loads = call.children[0].kind is Kind.NAME and call.children[0].text in self._table.loading
+        return (
+            arguments[0].text.removeprefix("node:") if loads and arguments and arguments[0].kind is Kind.STRING else ""
+        )
 
     def _below_call(self, node: Node, scope: Scope, parts: list[str]) -> Node | None:
         """What to go on with below a call; None for a method of a result: what is reached is the call before it."""
@@ -91,11 +101,10 @@ class Resolver:
             return fetched[0]
         return node.children[0] if not parts or self._makes(node.children[0]) else None
 
-    @staticmethod
-    def _makes(callee: Node) -> bool:
+    def _makes(self, callee: Node) -> bool:
         """Whether a call makes something that reaches out by its methods, by the name of what is called."""
         last = callee.children[1].text if callee.kind is Kind.MEMBER else callee.text
-        return last[:1].isupper() or bool(words(last) & _MAKING)
+        return (self._table.capitals and last[:1].isupper()) or bool(words(last) & _MAKING)
 
     def _of_name(self, name: str, scope: Scope) -> Node | None:
         """The expression or type that a name stands for, where there is just one."""
@@ -135,9 +144,10 @@ class Resolver:
             return ".".join([self.imports[root], *tail])
         if root in self._outline.defined or root in {"self", "cls"}:
             return "/" + ".".join([root, *tail])
-        if root in _BUILTINS or root == "builtins":
+        if root in self._table.builtins:
             return ".".join([root, *tail])
-        return ""
+        below = (".".join([prefix, root, *tail]) for prefix in self._wide if root[:1].isupper())
+        return next((name for name in below if self._table.find(name)), "")
 
     def texts(self, node: Node, scope: Scope, depth: int = 0) -> list[str]:
         """The texts that an expression can be, with ``{}`` for what cannot be told; none where nothing can."""
@@ -178,7 +188,7 @@ class Resolver:
         if callee.kind is Kind.MEMBER and callee.children[1].text in {"get", "getenv"} and len(arguments) == 2:  # noqa: PLR2004 - name and default
             return self.texts(arguments[1], scope, depth + 1)
         last = dotted(callee).rpartition(".")[2]
-        if last in {"str", "Path", "URL", "Request", "quote", "urljoin", "join"} and arguments:
+        if last in _WRAPPING and arguments:
             return self.texts(arguments[0], scope, depth + 1)
         return []
 

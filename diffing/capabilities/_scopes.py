@@ -86,6 +86,7 @@ def _visit(node: Node, scope: Scope, result: Outline, *, decorated: bool) -> lis
     return [(child, scope, False) for child in node.children[1 if kind is Kind.KEYWORD else 0 :]]
 
 
+_NAMING = frozenset({Kind.NAME, Kind.MEMBER})
 _REFERRING = frozenset({Kind.CALL, Kind.INDEX, Kind.NAME, Kind.MEMBER})
 
 
@@ -147,6 +148,8 @@ def _parameters(node: Node, scope: Scope) -> tuple[str, ...]:
             types = [part for part in child.children if part.kind is Kind.OTHER and part.text.startswith("type")]
             if types:
                 scope.types[name.text] = _inner_type(types[0])
+            elif child.kind is Kind.DEFAULT and len(child.children) > 2 and child.children[2].kind in _NAMING:  # noqa: PLR2004 - name, value, type
+                scope.types[name.text] = child.children[2]
     return tuple(names)
 
 

@@ -225,5 +225,6 @@ PYTHON_SINKS = SinkTable(
         "lzma.open": 1,
         "aiofiles.open": 1,
     },
+    builtins=word_set("open eval exec compile __import__ getattr print builtins"),
     fetching={"getattr": (0, 1), "builtins.getattr": (0, 1)},
 )

@@ -67,6 +67,9 @@ class SinkTable:
         methods: by the last name alone, for receivers whose type cannot be told; only names that say it all.
         opening: calls whose mode argument tells reading from writing: name to position of the mode.
         fetching: calls that look a member up by name: name to positions of object and name.
+        builtins: names that are there without an import.
+        loading: calls that import what their argument names.
+        capitals: a name that starts with a capital makes an object, whose methods reach out.
     """
 
     sinks: Mapping[str, Sink | None]
@@ -74,6 +77,9 @@ class SinkTable:
     methods: Mapping[str, Sink] = field(default_factory=dict)
     opening: Mapping[str, int] = field(default_factory=dict)
     fetching: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    builtins: frozenset[str] = frozenset()
+    loading: frozenset[str] = frozenset()
+    capitals: bool = True
 
     def find(self, name: str) -> tuple[str, Sink] | None:
         """The entry for a dotted name: the longest that it is or lies below."""
@@ -88,7 +94,7 @@ class SinkTable:
                     return (prefix, _WRITING) if name[at:] in {".write", ".writelines"} else None
                 if not (sink.quiet and at < len(name)):
                     return prefix, sink
-            at = name.rfind(".", 0, at)
+            at = max(name.rfind(".", 0, at), name.rfind("/", 0, at))
         return None
 
 
