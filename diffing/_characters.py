@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from evidence import Finding, Location, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _BIDI = "\u202a-\u202e\u2066-\u2069"
 _HIDDEN = (
@@ -79,7 +79,31 @@ def _scripts(word: str) -> set[str]:
     return {unicodedata.name(letter, "?").partition(" ")[0] for letter in word if letter.isalpha()}
 
 
+_LOOKALIKES = frozenset(
+    "\u0430\u0441\u0435\u043e\u0440\u0445\u0443\u0456\u0458\u0455\u0501\u04bb\u04cf\u0475\u051b\u051d\u0410\u0412\u0415\u041a"
+    "\u041c\u041d\u041e\u0420\u0421\u0422\u0425\u0405\u0406\u0408\u03bf\u03bd\u03c1\u03b9\u03ba\u03b1\u0391\u0392\u0395\u0396"
+    "\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7"
+)
+"""Cyrillic and Greek letters that look like Latin ones in most fonts."""
+
+
+def name_findings(path: str, old: Mapping[str, int], new: Mapping[str, int]) -> Iterator[Finding]:
+    """Names of head's code, with their lines, that pass for others though no line of them mixes scripts.
+
+    A name of look-alikes only, or one that compilers take for another spelling (NFKC, as in PEP 3131).
+    """
+    hits = []
+    for name, line in sorted(new.items(), key=lambda item: item[1]):
+        letters = [letter for letter in name if letter.isalpha()]
+        alike = len(letters) > 1 and all(letter in _LOOKALIKES for letter in letters)
+        if name not in old and (alike or unicodedata.normalize("NFKC", name) != name):
+            hits.append((line, ascii(name)[1:-1]))
+    if hits:
+        yield _finding(path, "lookalike", Severity.MEDIUM, hits)
+
+
 _TITLES = {
+    "lookalike": "A name that passes for another",
     "bidi": "Characters that reorder the text as shown",
     "hidden": "Characters that are not shown",
     "mixed": "A name with look-alike letters of another script",

@@ -55,7 +55,7 @@ _CLAIMS = (
     ),
     _claim("a rename or move", r"rename[ds]?|renaming|move[ds]?|moving|reorgani[sz]\w+", _BEHAVING, Severity.MEDIUM),
     _claim(
-        "a refactoring",
+        "a refactoring or housekeeping",
         r"refactor\w*|clean[ -]?ups?|simplif\w+|tid(?:y|ying)|nfc|no functional changes?|housekeeping|chores?",
         _BEHAVING,
         Severity.MEDIUM,

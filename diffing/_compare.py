@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from diffing._artifacts import Verdicts, special_entry, without_facts
-from diffing._characters import character_findings
+from diffing._characters import character_findings, name_findings
 from diffing._conditions import condition_findings
 from diffing._content import Change, Side, declared_encoding, normalised, text_of
 from diffing._crowds import limited, uncrowded
@@ -21,7 +21,7 @@ from diffing._manifest import manifest_findings
 from diffing._monitoring import monitoring_findings
 from diffing._pairing import match_literals
 from diffing._placing import FilePair, Places
-from diffing._reading import Parsed, facts_of, parse, text_list, unchanged
+from diffing._reading import Parsed, facts_of, odd_names, parse, text_list, unchanged
 from diffing._redactions import blanked_numbers
 from diffing._runtime import runtime_values, said_of_runtime
 from diffing._specials import special_findings
@@ -223,6 +223,7 @@ class Comparison:
             if parsed is not None and parsed.errors and (side == "head" or new is None or not new.errors):
                 known = side == "head" and old is not None and len(old.errors) >= len(parsed.errors)
                 self._take(_not_parsed(path, parsed, side, known=known))
+        self.outcome.findings += name_findings(path, odd_names(old), odd_names(new))
         waiting = _Waiting(path, old, new, equal=bool(old and new and old.form == new.form))
         if waiting.equal:
             return not table.prose

@@ -16,7 +16,7 @@ from diffing._flow import Feeds, Key
 from diffing._forms import definition_forms, syntax_form
 from diffing._identities import weigh
 from diffing._naming import module_constants
-from diffing._tree import Lowered, Span, lower
+from diffing._tree import Lowered, Span, lower, preorder
 from diffing._words import IDENTITY, is_metric, is_neutral, is_score, words
 from diffing.languages import Kind, Table
 
@@ -61,6 +61,17 @@ def parse(path: str, source: bytes, table: Table) -> Parsed:
     constants = {} if table.config else module_constants(lowered.root, nested=table.nested)
     definitions = {} if table.config else definition_forms(lowered.root)
     return Parsed(path, lowered.source, table, lowered, form, constants, definitions)
+
+
+def odd_names(parsed: Parsed | None) -> dict[str, int]:
+    """The names in a file that are not plain ASCII, with the line of the first."""
+    if parsed is None or parsed.source.isascii():
+        return {}
+    found: dict[str, int] = {}
+    for node in preorder(parsed.lowered.root):
+        if node.kind is Kind.NAME and not node.text.isascii():
+            found.setdefault(node.text, node.line)
+    return found
 
 
 def unchanged(old: Parsed | None, new: Parsed | None) -> frozenset[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from diffing._artifacts import without_facts
 from diffing._claims import claim_findings
+from diffing._collisions import collision_findings
 from diffing._compare import Comparison
 from diffing._content import Change, EntryKind, Side
 from diffing._evidence import printable
@@ -59,7 +60,9 @@ def diff(
     old, new = repository.snapshot(base), repository.snapshot(head)
     outcome = _compared(repository, old.commit, new.commit, rules, weights=True)
     read = read_history(repository, old.commit, new.commit)
-    findings = [*outcome.findings, *read.findings]
+    fresh = [file.path for file in outcome.files if file.status in {"added", "renamed"}]
+    collisions = collision_findings(map(printable, repository.tree(new.commit)), fresh) if fresh else ()
+    findings = [*outcome.findings, *read.findings, *collisions]
     signed = repository.snapshot(baseline) if baseline is not None else None
     if signed is not None and signed.commit != old.commit:
         findings += ramp_findings(outcome.findings, _compared(repository, signed.commit, new.commit, rules).findings)

@@ -161,3 +161,22 @@ def test_patches_are_cut_by_name() -> None:
     assert len(long.hunks[0].lines[0].text) == MAX_LINE + 1
     assert long.truncated is not None
     assert patch_of("a", None, b"", b"\0").truncated == "Not shown: a binary file."
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("\u0441\u043e\u0440\u0435", "lookalike"),  # Cyrillic through and through
+        ("\uff53core", "lookalike"),  # a full-width letter: Python reads "score"
+        ("sc\u043ere", "mixed"),
+        ("\u043f\u0440\u0438\u0432\u0435\u0442", None),  # a Russian word
+        ("\u00e9tat", None),
+    ],
+)
+def test_names_that_pass_for_others_are_found(name: str, kind: str | None, compare_one: Callable[..., Outcome]) -> None:
+    found = [
+        one for one in compare_one("x = 1\n", f"x = 1\n{name} = 2\n").findings if one.rule == "invisible-characters"
+    ]
+    assert [finding.evidence["kind"] for finding in found] == ([kind] if kind else [])
+    again = compare_one(f"{name} = 2\n", f"{name} = 2\ny = 3\n").findings
+    assert not [finding for finding in again if finding.rule == "invisible-characters"]

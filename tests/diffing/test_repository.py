@@ -213,3 +213,27 @@ def test_the_demo_shape_split_over_two_files_is_seen(commits: Callable[..., Repo
     assert case.location is not None
     assert (case.location.path, case.location.line, case.evidence["value"]) == ("app/rank.py", 6, "RO")
     assert not result.not_analysed
+
+
+def test_paths_that_differ_only_in_case_are_found(commits: Callable[..., Repository]) -> None:
+    repository = commits({"app/Rank.py": "x = 1\n", "b.py": "x = 1\n"}, {"app/rank.py": "y = 1\n"}, {"b.py": "x = 2\n"})
+    found = [one for one in diff(repository, "HEAD~2", "HEAD~1").findings if one.rule == "invisible-characters"]
+    assert [finding.evidence["count"] for finding in found] == [2]
+    assert not [one for one in diff(repository, "HEAD~1", "HEAD").findings if one.rule == "invisible-characters"]
+
+
+def test_a_repository_with_hostile_settings_runs_nothing(commits: Callable[..., Repository], tmp_path: Path) -> None:
+    repository = commits({"a.py": "x = 1\n", ".gitattributes": "*.py diff=evil filter=evil\n"}, {"a.py": "x = 2\n"})
+    marker = tmp_path / "ran"
+    for key in (
+        "core.fsmonitor",
+        "diff.evil.textconv",
+        "diff.external",
+        "filter.evil.smudge",
+        "core.hooksPath",
+        "core.pager",
+    ):
+        git(repository.path, "config", key, f"touch {marker};")
+    with Repository.open(repository.path) as again:
+        assert [finding.rule for finding in diff(again, "HEAD~1", "HEAD").findings] == ["literal-changed"]
+    assert not marker.exists()
