@@ -6,6 +6,7 @@ from diffing.artifacts import ModelDiff, model_diff
 from diffing.changes import Diff, FileChange, History, NotAnalysed, RuntimeValue
 from diffing.patches import FilePatch, Hunk, Line, hunks
 from diffing.rules import ReviewerRules, read_rules
+from diffing.wheels import Wheels, compare_wheels
 
 __all__ = [
     "Diff",
@@ -18,6 +19,8 @@ __all__ = [
     "NotAnalysed",
     "ReviewerRules",
     "RuntimeValue",
+    "Wheels",
+    "compare_wheels",
     "diff",
     "hunks",
     "model_diff",

@@ -16,9 +16,12 @@ from diffing._ramps import ramp_findings
 from diffing._weights import Weights
 from diffing.changes import Diff
 from diffing.rules import ReviewerRules
+from diffing.wheels import Wheels, compare_wheels
 from evidence import TooLargeError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from confine import DiffEntry, Repository
     from diffing._compare import Outcome
     from diffing.changes import Status
@@ -36,6 +39,7 @@ def diff(
     baseline: str | None = None,
     rules: ReviewerRules | None = None,
     title: str | None = None,
+    wheels: tuple[Path, Path] | None = None,
 ) -> Diff:
     """What changed between ``base`` and ``head``: files, findings worst first, and what was not analysed.
 
@@ -48,13 +52,15 @@ def diff(
         head: where it ends.
         baseline: the last signed commit; values that moved further since then than in this change are ramps.
         rules: a reviewer's own severities and names of user data.
-        title: what the change says of itself, beside the messages of its commits.
+        title: what the change says of itself, instead of the messages of its commits.
+        wheels: folders of the wheels that base and head are installed from, to compare too.
 
     Not checked here: whether signatures of commits verify, what artifacts outside the repository hold, and what
     code that did not change does with what did, apart from references by name.
 
     Raises:
         RepositoryError: a ref that names no commit, or a repository that cannot be read.
+        InputError: wheels that cannot be read.
     """
     rules = rules or ReviewerRules()
     old, new = repository.snapshot(base), repository.snapshot(head)
@@ -62,7 +68,8 @@ def diff(
     read = read_history(repository, old.commit, new.commit)
     fresh = [file.path for file in outcome.files if file.status in {"added", "renamed"}]
     collisions = collision_findings(map(printable, repository.tree(new.commit)), fresh) if fresh else ()
-    findings = [*outcome.findings, *read.findings, *collisions]
+    inside = compare_wheels(*wheels, rules.fields) if wheels is not None else Wheels([], [])
+    findings = [*outcome.findings, *read.findings, *collisions, *inside.findings]
     signed = repository.snapshot(baseline) if baseline is not None else None
     if signed is not None and signed.commit != old.commit:
         findings += ramp_findings(outcome.findings, _compared(repository, signed.commit, new.commit, rules).findings)
@@ -73,7 +80,7 @@ def diff(
         new,
         tuple(outcome.files),
         tuple(rules.apply(findings)),
-        (*read.not_analysed, *outcome.not_analysed),
+        (*read.not_analysed, *outcome.not_analysed, *inside.not_analysed),
         read.history,
         signed,
         rules.digest,

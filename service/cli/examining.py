@@ -41,6 +41,12 @@ def diff_command(  # noqa: PLR0913 - one parameter an option
         str | None, typer.Option(help="The last signed commit: what moved in many small steps since then is a ramp.")
     ] = None,
     rules: _Rules = None,
+    wheels: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            help="Two folders, of the wheels that base and head are installed from: what is in them differs how?"
+        ),
+    ] = None,
     title: Annotated[str | None, typer.Option(help="What the change says of itself; the messages by default.")] = None,
     format: Annotated[str, typer.Option(help="text, json or sarif.")] = "text",  # noqa: A002 - the option's name
     fail_on: _Limit = "high",
@@ -52,7 +58,7 @@ def diff_command(  # noqa: PLR0913 - one parameter an option
     own = read_rules(rules) if rules else None
     with Repository.open(repo) as repository:
         _two(repository, base, head)
-        result = diff(repository, base, head, baseline=baseline, rules=own, title=title)
+        result = diff(repository, base, head, baseline=baseline, rules=own, title=title, wheels=wheels)
     verdict = result.verdict_at(severity)
     document = {**result.to_json(), "verdict": verdict.value}
     if format == "text":
