@@ -27,6 +27,7 @@ from diffing._runtime import runtime_values, said_of_runtime
 from diffing._specials import special_findings
 from diffing._tree import TooManyNodesError
 from diffing._wiring import wiring_findings
+from diffing._words import holds_results
 from diffing.capabilities import Fields, capabilities_of, capability_findings, shipped
 from diffing.changes import FileChange, NotAnalysed, RuntimeValue
 from diffing.dependencies import declares, setting_of_dependencies
@@ -146,7 +147,7 @@ class Comparison:
             else _of_a_document(finding)
             if finding.location and finding.location.path.lower().endswith(MARKDOWN.suffixes)
             else _generated(finding)
-            if finding.location and excuse(finding.location.path)
+            if finding.location and (excuse(finding.location.path) or holds_results(finding.location.path))
             else finding
             for finding in found
             if finding.location is None or finding.location.path != MANIFEST or said_of_runtime(finding)
@@ -275,7 +276,7 @@ def _of_an_import(finding: Finding) -> Finding:
 
 
 def _generated(finding: Finding) -> Finding:
-    """A value in generated or vendored code that no score depends on weighs info."""
+    """A value in generated or vendored code, or among results, that no score depends on weighs info."""
     quiet = finding.rule.startswith("literal-") and finding.severity is Severity.LOW
     return replace(finding, severity=Severity.INFO) if quiet else finding
 
