@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_NODES", "Lowered", "Node", "Span", "TooManyNodesError", "lower", "postorder", "preorder"]
 
 MAX_NODES = 600_000  # about 250 MB at the most while one file is read
-_PUNCTUATION = frozenset("()[]{},;:.\n=`") | {"", "'", '"', "->", "=>", ":=", "::", "?.", "<-", "${", "#{"}
+_PUNCTUATION = frozenset("()[]{},;:.\n=`") | {"", "'", '"', "->", "=>", ":=", "::", "?.", "&.", "<-", "${", "#{"}
 _UNKNOWN = Rule()
 _PARSE_ERROR = "ERROR"
 

@@ -127,6 +127,7 @@ _LOGARITHMS = frozenset({"log", "Log", "ln", "log1p", "log2", "log10"})
 _RESULTS = word_set(
     "metrics metric results result outputs output report reports benchmark benchmarks snapshots fixtures"
 )
+_BUILDING = frozenset({".github", ".circleci", ".gitlab", ".buildkite"})
 _AMBIGUOUS = word_set("trace evaluate evaluation observe")  # of errors, of expressions, of streams
 _READING = word_set("get getlogger create build new")
 
@@ -176,8 +177,10 @@ def is_rule_table(name: str) -> bool:
 
 
 def holds_results(path: str) -> bool:
-    """Whether a file of values holds what was measured, by its path: nothing reads a score from it."""
+    """Whether a file of values holds what was measured, or how to build, by its path: nothing reads a score from it."""
     *folders, name = path.split("/")
+    if folders and folders[0] in _BUILDING:
+        return True
     return bool(words(name.partition(".")[0]) & _RESULTS) or bool(_RESULTS & {folder.lower() for folder in folders})
 
 
