@@ -71,14 +71,14 @@ class LabelExamples(_Strict):
 class LabelItems(_Strict):
     """What the label was put on. ``digest`` is over item ids and labels.
 
-    ``purity`` is ``Σ x² / Σ x``: if degrees are chances, the share of the label's exposure that is of true items, and
-    about the share of their lift that shows in the label's ratio.
+    ``discrimination`` is the mean degree of the true items less that of the others, if degrees are chances (Tjur 2009,
+    doi:10.1198/tast.2009.08210): about the share of a lift of the true items that shows in the label's ratio.
     """
 
     digest: _Hex
     text: list[str]
     mean: _Share
-    purity: _Share
+    discrimination: _Share
     known_words: _Share
     without_text: Annotated[int, Field(ge=0)]
     among_examples: Annotated[int, Field(ge=0)]

@@ -33,7 +33,7 @@ KEPT = "items.unlabelled"  # the stem under which the items stay as they were be
 _COLUMN = re.compile(r"[a-z][a-z0-9_]{0,59}")
 _FEWEST = 20  # examples of each kind, below which nothing is learnt
 _FEW = 100
-_POOR_AREA, _POOR_GAIN, _POOR_ERROR, _PURE, _FOREIGN = 0.8, 0.5, 0.1, 0.5, 0.7
+_POOR_AREA, _POOR_GAIN, _POOR_ERROR, _BLURRED, _FOREIGN = 0.8, 0.5, 0.1, 0.5, 0.7
 _MODEL: Literal["word and character TF-IDF, logistic regression, Platt calibration"] = (
     "word and character TF-IDF, logistic regression, Platt calibration"
 )
@@ -222,7 +222,7 @@ def _document(  # noqa: PLR0913, PLR0917 - everything that a document says
                 "digest": labels_digest(items, column),
                 "text": list(text),
                 "mean": rounded(float(learnt.labels.mean())),
-                "purity": rounded(_purity(learnt)),
+                "discrimination": rounded(_discrimination(learnt)),
                 "known_words": rounded(learnt.known[0]),
                 "without_text": sum(not value.strip() for value in texts),
                 "among_examples": learnt.among_examples,
@@ -246,8 +246,11 @@ def _document(  # noqa: PLR0913, PLR0917 - everything that a document says
     )
 
 
-def _purity(learnt: Learnt) -> float:
-    return float((learnt.labels**2).sum() / learnt.labels.sum())
+def _discrimination(learnt: Learnt) -> float:
+    """The mean degree of true items less that of others, each item true with the chance that is its degree."""
+    chance = learnt.labels
+    true, other = (chance * chance).sum() / chance.sum(), (chance * (1.0 - chance)).sum() / (1.0 - chance).sum()
+    return float(min(max(true - other, 0.0), 1.0))
 
 
 def _warnings(given: Examples, learnt: Learnt) -> list[str]:
@@ -261,8 +264,8 @@ def _warnings(given: Examples, learnt: Learnt) -> list[str]:
             f"of low quality: out of fold its average precision is {quality.average_precision:.2f}"
             f" ({share:.2f} by chance) and its ROC AUC {quality.roc_auc:.2f}"
         )
-    if (purity := _purity(learnt)) < _PURE:
-        found.append(f"a lift of what it stands for shows at about {purity:.0%} of its size: degrees are mostly small")
+    if (shown := _discrimination(learnt)) < _BLURRED:
+        found.append(f"a lift of what it stands for shows at about {shown:.0%} of its size, or less")
     if quality.calibration_error > _POOR_ERROR:
         found.append(f"labels and shares differ by {quality.calibration_error:.2f} on average")
     if fewest < _FEW:

@@ -59,7 +59,7 @@ def main() -> int:
     parser.add_argument("--headlines", type=int, default=8000, help="how many of AllSides' headlines are used")
     options = parser.parse_args()
     heads = ["label", "judged on", "true", "false", "average precision", "by chance", "ROC AUC", "Brier", "gap"]
-    heads += ["purity", "words known", "seconds"]
+    heads += ["discrimination", "words known", "seconds"]
     print(f"| {' | '.join(heads)} |")
     print("|---" * len(heads) + "|")
     curves = []
@@ -138,7 +138,7 @@ def cases(data: Path, headlines: int) -> list[Case]:
     english = others.select(pl.col("id").alias("item_id"), pl.col("title").alias("text"))
     return [
         Case("articles with propaganda spans, against articles without", spans, english, grouped=False),
-        Case("propaganda articles' beginnings, against AllSides leads", collection, english, grouped=True),
+        Case("beginnings of that collection, against AllSides leads", collection, english, grouped=True),
         Case("disinformation claims, against headlines", disinformation, english, grouped=False),
         Case("disinformation claims, against headlines", disinformation, english, grouped=True),
         Case("the same, put on German news", disinformation, german, grouped=True),
@@ -175,7 +175,7 @@ def row(case: Case, judged: str, document: LabelDocument, seconds: float) -> str
         f"{quality.roc_auc:.3f}",
         f"{quality.brier:.3f}",
         f"{quality.calibration_error:.3f}",
-        f"{document.items.purity:.2f}",
+        f"{document.items.discrimination:.2f}",
         f"{document.items.known_words:.0%} of {examples.known_words:.0%}",
         f"{seconds:.0f}",
     ]

@@ -91,7 +91,7 @@ def label_text(document: Json) -> str:
         f"label {visible(document['column'])}: learnt from {kinds}, {document['folds']} folds",
         f"{precision}, ROC AUC {quality['roc_auc']:.3f}, Brier {quality['brier']:.3f}, out of fold",
         f"words met in training: {known}",
-        f"mean label {items['mean']:.3f}; a lift shows at about {items['purity']:.0%} of its size",
+        f"mean label {items['mean']:.3f}; a lift shows at about {items['discrimination']:.0%} of its size",
         f"{_count(items['without_text'], 'item')} without text, {items['among_examples']:,} among the examples",
         "",
         "   label    true  examples",

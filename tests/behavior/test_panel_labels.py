@@ -144,7 +144,8 @@ def test_a_label_is_written_with_its_document_and_the_first_items_are_kept(
     assert (folder / "items.unlabelled.parquet").read_bytes() == before["items.parquet"]
     assert document.quality.roc_auc > 0.8
     degrees = pl.read_parquet(folder / "items.parquet")["loaded"]
-    assert document.items.purity == pytest.approx(float((degrees**2).sum() / degrees.sum()))
+    true = np.average(degrees, weights=degrees)
+    assert document.items.discrimination == pytest.approx(true - np.average(degrees, weights=1 - degrees))
     panel = read_panel(_use(folder))
     assert panel.items["loaded"].is_between(0, 1).all()
     assert panel.membership.toarray()[:, 0].tolist() == panel.items["loaded"].to_list()
@@ -292,7 +293,7 @@ def test_a_poor_label_says_so_and_a_foreign_one_too(panel_folder: Callable[..., 
     document = label_panel(folder, _examples(tmp_path, clarity=0.25), "loaded", ["title"])
     said = " | ".join(document.warnings)
     assert "of low quality" in said
-    assert f"shows at about {document.items.purity:.0%} of its size" in said
+    assert f"shows at about {document.items.discrimination:.0%} of its size, or less" in said
     assert "do not read like the examples" in said
     assert read_panel(folder).labels[0].notes == [f"label 'loaded': {warning}" for warning in document.warnings]
     good = label_panel(_folder(panel_folder, name="good").write(), _examples(tmp_path, 600, 0.9), "loaded", ["title"])
