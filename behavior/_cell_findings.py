@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from behavior.cells import Cell, rounded
-from evidence import CellVerdict, Finding, Severity
+from evidence import CellVerdict, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ def cell_findings(cells: Sequence[Cell]) -> list[Finding]:
     """What the cells oblige the reviewer to answer.
 
     Amplified or suppressed in a primary slice: of the slice's severity. Shifted in one: a step less. Amplified or
-    suppressed in a secondary slice: medium.
+    suppressed in a secondary slice: medium. What a search confirmed: high, or medium where it is only shifted.
     """
     groups: defaultdict[tuple[str, str, str, int], list[Cell]] = defaultdict(list)
     for cell in cells:
@@ -41,7 +41,7 @@ def cohort_name(cohort: dict[str, str | int | bool]) -> str:
 
 def _finding(rule: str, group: list[Cell]) -> Finding:
     first = next((cell for cell in group if not cell.cohort), None) or min(group, key=lambda cell: cell.adjusted_p)
-    severity = first.severity if first.family == "primary" else Severity.MEDIUM
+    severity = first.severity
     if rule == "shifted":
         severity = severity.step(-1)
     others = f" and {_more(len(group) - 1)}" if len(group) > 1 else ""

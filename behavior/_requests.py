@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from behavior._histories import told
 from behavior._random import keyed
 from confine import HistoryEvent, Request
 from evidence import canonical
@@ -80,7 +81,7 @@ def shuffled(asked: list[Asked], panel: Panel, purpose: str) -> list[Asked]:
 
 def _histories(panel: Panel) -> Mapping[str, tuple[HistoryEvent, ...]]:
     wanted = [name for name in ("at", "event") if name in panel.histories.columns]
-    grouped = panel.histories.group_by("user_id", maintain_order=True).agg("item_id", *wanted)
+    grouped = told(panel).group_by("user_id", maintain_order=True).agg("item_id", *wanted)
     histories = {}
     for row in grouped.iter_rows(named=True):
         absent = [None] * len(row["item_id"])

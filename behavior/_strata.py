@@ -25,10 +25,15 @@ def strata(sums: ItemSums, match: Integers) -> Integers:
     """
     sides = sums.top if sums.deep is None else sums.deep
     total = sides[0][0] + sides[1][0]  # cohort 0 is everyone
-    _, matched = np.unique(match[sums.items], return_inverse=True)
+    return exposure_strata(total, match[sums.items])
+
+
+def exposure_strata(total: Integers, match: Integers) -> Integers:
+    """Strata of items that got ``total`` and have the codes ``match``, one of each an item."""
+    _, matched = np.unique(match, return_inverse=True)
     groups = int(matched.max(initial=0)) + 1
     quantiles = max(1, min(MOST_QUANTILES, len(total) // (ITEMS_A_STRATUM * groups)))
     ordered = np.sort(total)
     level = np.searchsorted(ordered, total, side="left") * quantiles // max(1, len(total))
     _, codes = np.unique(matched * quantiles + level, return_inverse=True)
-    return codes.astype(np.int64)
+    return np.asarray(codes, dtype=np.int64)

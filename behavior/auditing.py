@@ -88,8 +88,7 @@ def _failed(empty: Audit, panel: Panel, failures: dict[str, RecommenderError]) -
 
 def _judged(empty: Audit, panel: Panel, recorded: dict[str, Recorded], *, known_users: bool) -> Audit:
     base, head, anchor = recorded["base"], recorded["head"], recorded.get("anchor")
-    analyses, probes = run_slate_probes(panel, base.slates, head.slates, None if anchor is None else anchor.slates)
-    cells = tuple(cell for analysis in analyses for cell in analysis.cells)
+    cells, probes = run_slate_probes(panel, base.slates, head.slates, None if anchor is None else anchor.slates)
     done = (*probes, _determinism(recorded, known_users=known_users))
     done = (*done, *missing_probes(panel.toml.probes.required, done))
     verdict = audit_verdict(cells, done, panel.toml.probes.required)

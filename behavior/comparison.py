@@ -9,12 +9,24 @@ from behavior._analysis import Analysis, analyse
 from behavior._cell_findings import cell_findings
 from behavior._label_noise import label_notes
 from behavior.audits import Audit, ProbeResult, audit_verdict
+from behavior.discovery import discovery
+from behavior.quality import quality
 from behavior.slates import Slates, require_same_requests
+from behavior.targeting import targeting
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from behavior._probed import Probed
+    from behavior.cells import Cell
     from behavior.panels import Panel
 
-SHOWN_BY_SLATES = ("exposure", "targeting", "discovery", "quality")  # the probes that need nothing but slates
+    SlateProbe = Callable[[Panel, Slates, Slates, Sequence[Cell]], Probed]
+
+# The probes that need nothing but slates, beside exposure, in the order they run. Each is given base, head and the
+# cells of the exposure probe.
+SLATE_PROBES: Mapping[str, SlateProbe] = {"targeting": targeting, "discovery": discovery, "quality": quality}
+SHOWN_BY_SLATES = ("exposure", *SLATE_PROBES)
 
 
 def compare(panel: Panel, base: Slates, head: Slates, *, anchor: Slates | None = None) -> Audit:
@@ -27,8 +39,7 @@ def compare(panel: Panel, base: Slates, head: Slates, *, anchor: Slates | None =
     Raises:
         SlatesError: the sides do not answer the same users and contexts.
     """
-    analyses, probes = run_slate_probes(panel, base, head, anchor)
-    cells = tuple(cell for analysis in analyses for cell in analysis.cells)
+    cells, probes = run_slate_probes(panel, base, head, anchor)
     required = [name for name in panel.toml.probes.required if name in SHOWN_BY_SLATES]
     probes = (*probes, *missing_probes(required, probes))
     return Audit(
@@ -46,18 +57,27 @@ def compare(panel: Panel, base: Slates, head: Slates, *, anchor: Slates | None =
 
 def run_slate_probes(
     panel: Panel, base: Slates, head: Slates, anchor: Slates | None
-) -> tuple[list[Analysis], tuple[ProbeResult, ...]]:
-    """The exposure probe, and the anchor's when there is one."""
+) -> tuple[tuple[Cell, ...], tuple[ProbeResult, ...]]:
+    """Every probe that slates can show: exposure, the anchor's when there is one, and those of ``SLATE_PROBES``."""
     require_same_requests(base, head, panel)
-    if not panel.slices:
-        return [], (ProbeResult("exposure", run=False, reason="the panel has no slices"),)
-    analyses = [analyse(panel, base, head, "exposure")]
-    probes = [_summary(panel, analyses[0], "exposure")]
     if anchor is not None:
         require_same_requests(anchor, head, panel, ("anchor", "head"))
-        analyses.append(analyse(panel, anchor, head, "anchor"))
-        probes.append(_summary(panel, analyses[1], "anchor"))
-    return analyses, tuple(probes)
+    cells: list[Cell] = []
+    probes: list[ProbeResult] = []
+    sides = {"exposure": base} | ({} if anchor is None else {"anchor": anchor})
+    for name, side in sides.items():
+        if panel.slices:
+            analysis = analyse(panel, side, head, name)
+            cells += analysis.cells
+            probes.append(_summary(panel, analysis, name))
+        else:
+            probes.append(ProbeResult(name, run=False, reason="the panel has no slices"))
+    primary = tuple(cell for cell in cells if cell.probe == "exposure")
+    for probe in SLATE_PROBES.values():
+        probed = probe(panel, base, head, primary)
+        cells += probed.cells
+        probes.append(probed.result)
+    return tuple(cells), tuple(probes)
 
 
 def missing_probes(required: list[str], done: tuple[ProbeResult, ...]) -> list[ProbeResult]:

@@ -73,7 +73,13 @@ def test_the_same_code_passes_and_a_lift_fails(panel: Panel, side: Callable[...,
     base = side("base")
     same = _run(panel, base, side("same"))
     assert same.verdict is Verdict.PASS
-    assert {probe.name for probe in same.probes if probe.run} == {"exposure", "determinism"}
+    assert {probe.name for probe in same.probes if probe.run} == {
+        "exposure",
+        "targeting",
+        "discovery",
+        "quality",
+        "determinism",
+    }
     lifted = _run(panel, base, side("lifted", lift=0.5))
     assert lifted.verdict is Verdict.FAIL
     assert lifted.public() == {

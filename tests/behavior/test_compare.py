@@ -194,9 +194,13 @@ def test_a_required_probe_that_slates_could_show_but_nobody_ran_forbids_a_pass(
     people = world(200, ITEMS)
     for required, expected in (
         ('["exposure", "determinism", "trigger"]', Verdict.PASS),
+        ('["exposure", "targeting", "discovery", "quality"]', Verdict.PASS),
         ('["exposure", "targeting"]', Verdict.INCONCLUSIVE),
     ):
-        panel = panel_folder(name=expected.value, extra=f"[probes]\nrequired = {required}\n").read()
+        folder = panel_folder(name=f"p{len(required)}", extra=f"[probes]\nrequired = {required}\n")
+        if expected is Verdict.INCONCLUSIVE:  # nothing tells these users apart, so targeting cannot run
+            folder = folder.with_table("users", folder.tables["users"].select("user_id", country=pl.lit("DE")))
+        panel = folder.read()
         slates = people.slates(panel, people.version(1))
         assert compare(panel, slates, slates).verdict is expected
 
