@@ -3,7 +3,8 @@
 
 from behavior._recording import Side, SlateCache
 from behavior._slate_files import read_slates, write_slates
-from behavior.auditing import audit
+from behavior.absolute import ABSOLUTE_SCHEMA, Absolute, Baseline, absolute, absolute_run
+from behavior.auditing import AUDIT_PROBES, audit
 from behavior.audits import Audit, ProbeResult
 from behavior.cells import Cell
 from behavior.comparison import compare
@@ -16,9 +17,13 @@ from behavior.scaffold import IdColumns, new_panel
 from behavior.slates import Slates, make_slates
 
 __all__ = [
+    "ABSOLUTE_SCHEMA",
+    "AUDIT_PROBES",
     "LAYOUTS",
     "MANIFEST_NAME",
+    "Absolute",
     "Audit",
+    "Baseline",
     "Beside",
     "Cell",
     "ExampleColumns",
@@ -31,6 +36,8 @@ __all__ = [
     "Side",
     "SlateCache",
     "Slates",
+    "absolute",
+    "absolute_run",
     "audit",
     "compare",
     "import_panel",

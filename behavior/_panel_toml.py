@@ -75,10 +75,11 @@ class SecondarySpec(_Strict):
 
 
 class ExposureSpec(_Strict):
-    """``[exposure]``: position weights and what the churn null's strata are crossed with."""
+    """``[exposure]``: position weights, what the churn null's strata are crossed with, and the column of sources."""
 
     weights: Annotated[str, StringConstraints(pattern=r"^(log2|uniform|reciprocal|cascade:0?\.\d+)$")] = "log2"
     match_on: list[Column] = []
+    source: Column | None = None
 
 
 class ProbesSpec(_Strict):

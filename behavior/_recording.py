@@ -13,6 +13,7 @@ import numpy as np
 
 from behavior._requests import Asked, panel_requests, shuffled
 from behavior.manifest import read_manifest
+from behavior.quality import rank_biased_overlap
 from behavior.slates import Slates
 from confine import Attempt, Limits, Recommender
 from evidence import VERSION, Digest, ManifestError, RecommenderError, document_digest, file_sha256
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str], None]
 
-RECORD_SCHEMA = "countersign/record/v1"
+RECORD_SCHEMA = "countersign/record/v2"
 REPEATED = 200  # requests that are asked twice
 _BATCH = 1024  # requests between two words of progress; a multiple of what confine sends at once
 
@@ -53,11 +54,15 @@ class SlateCache(Protocol):
 
 @dataclass(frozen=True)
 class Recorded:
-    """What one version did: slates, how many of the repeated requests were answered alike, what it attempted."""
+    """What one version did: slates, how many of the repeated requests were answered alike, what it attempted.
+
+    ``overlap`` is the mean rank-biased overlap of the answers that were not alike; None where all were.
+    """
 
     slates: Slates
     repeated: int
     alike: int
+    overlap: float | None
     attempts: tuple[Attempt, ...]
 
 
@@ -113,6 +118,7 @@ def record(
         ),
         repeated=len(second),
         alike=sum(top[number] == items for number, items in second.items()),
+        overlap=_overlap([(top[number], items) for number, items in second.items() if top[number] != items]),
         attempts=recommender.attempts,
     )
     if cache is not None and not unsafe_no_sandbox:
@@ -162,6 +168,15 @@ def _checked(slate: Slate, panel: Panel) -> Sequence[int]:
         raise RecommenderError("unknown-item", f"an item that is not in the panel: {error.args[0]!a}") from error
 
 
+def _overlap(pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> float | None:
+    """Mean rank-biased overlap, all at the length of the shortest slate; None without pairs."""
+    if not pairs:
+        return None
+    shortest = min(min(len(first), len(second)) for first, second in pairs)
+    first, second = (np.array([pair[side][:shortest] for pair in pairs], dtype=np.int32) for side in (0, 1))
+    return float(rank_biased_overlap(first, second).mean())
+
+
 def _block(rows: Mapping[int, Sequence[int]], count: int) -> np.ndarray[Any, np.dtype[np.int32]]:
     return np.array([rows[number] for number in range(count)], dtype=np.int32)
 
@@ -194,6 +209,7 @@ def _pack(recorded: Recorded) -> bytes:
         "context": recorded.slates.context,
         "repeated": recorded.repeated,
         "alike": recorded.alike,
+        "overlap": recorded.overlap,
         "attempts": [[attempt.kind, attempt.detail, attempt.count] for attempt in recorded.attempts],
     }
     arrays: dict[str, Any] = {"user": recorded.slates.user, "top": recorded.slates.top}
@@ -217,5 +233,6 @@ def _unpack(content: bytes) -> Recorded:
         slates=slates,
         repeated=about["repeated"],
         alike=about["alike"],
+        overlap=about["overlap"],
         attempts=tuple(Attempt(*attempt) for attempt in about["attempts"]),
     )

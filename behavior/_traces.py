@@ -8,6 +8,7 @@ reordering a panel changes nothing. They are the same when base and head change 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from behavior._strata import exposure_strata
 from behavior._weights import position_weights
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from behavior.panels import Panel
     from behavior.slates import Rows, Slates
 
@@ -31,6 +34,7 @@ Flags = np.ndarray[Any, np.dtype[np.bool_]]
 MOST_ITEMS = 50_000  # shown items that are searched: those that got the most
 MOST_TASTES = 64  # directions of common taste that are taken out of shifts
 _ROUNDS = 2
+_SHARD = 100  # permutations drawn from one key
 _MORE = 8  # directions beyond the wanted, for accuracy
 _ITEMS_A_TASTE = 20  # shown items for each, at least
 _CLIP = 3.0  # root mean squares of its stratum: what one item's shift counts for at most
@@ -145,6 +149,18 @@ def tamed(shifts: Floats, codes: Integers) -> Floats:
     inside = sparse.csr_array((np.ones(len(codes)), (codes, np.arange(len(codes)))))
     limit = _CLIP * np.sqrt((inside @ (moved * moved)) / np.bincount(codes)[:, None])[codes]
     return np.asarray(np.clip(moved, -limit, limit))
+
+
+def permuted_rows(codes: Integers, permutations: int, seed: int, *purpose: str) -> Iterator[Integers]:
+    """Shards of permutations within strata: each row says which item's labels every item gets. ``codes`` ascend."""
+    bounds = np.flatnonzero(np.diff(codes, prepend=-1, append=-1))
+    for shard, start in enumerate(range(0, permutations, _SHARD)):
+        generator = keyed(seed, *purpose, "permutation", shard)
+        rows = np.tile(np.arange(len(codes)), (min(_SHARD, permutations - start), 1))
+        for low, high in pairwise(bounds):
+            if high - low > 1:
+                rows[:, low:high] = generator.permuted(rows[:, low:high], axis=1)
+        yield rows
 
 
 def centred(values: Floats, codes: Integers) -> Floats:

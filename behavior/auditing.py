@@ -10,12 +10,15 @@ from behavior._cell_findings import cell_findings
 from behavior._recording import Progress, Recorded, Side, SlateCache, record, side_manifest
 from behavior._run_findings import failure_finding, forbids_pass, run_findings
 from behavior.audits import Audit, ProbeResult, audit_verdict
-from behavior.comparison import missing_probes, run_slate_probes
+from behavior.comparison import SHOWN_BY_SLATES, missing_probes, run_slate_probes
+from behavior.determinism import determinism
 from evidence import RecommenderError, Verdict
 
 if TYPE_CHECKING:
     from behavior.panels import Panel
     from confine import Limits
+
+AUDIT_PROBES = (*SHOWN_BY_SLATES, "determinism")
 
 
 def audit(
@@ -89,29 +92,10 @@ def _failed(empty: Audit, panel: Panel, failures: dict[str, RecommenderError]) -
 def _judged(empty: Audit, panel: Panel, recorded: dict[str, Recorded], *, known_users: bool) -> Audit:
     base, head, anchor = recorded["base"], recorded["head"], recorded.get("anchor")
     cells, probes = run_slate_probes(panel, base.slates, head.slates, None if anchor is None else anchor.slates)
-    done = (*probes, _determinism(recorded, known_users=known_users))
+    done = (*probes, determinism(recorded, known_users=known_users))
     done = (*done, *missing_probes(panel.toml.probes.required, done))
     verdict = audit_verdict(cells, done, panel.toml.probes.required)
     if verdict is Verdict.PASS and forbids_pass(empty.findings):
         verdict = Verdict.INCONCLUSIVE
     findings = (*empty.findings, *cell_findings(cells))
     return replace(empty, verdict=verdict, cells=cells, probes=done, findings=findings)
-
-
-def _determinism(recorded: dict[str, Recorded], *, known_users: bool) -> ProbeResult:
-    parts = [
-        f"{name} answered {side.alike} of {side.repeated} repeated requests alike" for name, side in recorded.items()
-    ]
-    for name, side in recorded.items():
-        if differ := side.slates.prefix_differs:
-            parts.append(
-                f"in {name} {differ:,} slates of k are not the beginning of the deep slate; the slates of k are judged"
-            )
-    if known_users:
-        parts.append("the manifest says known_users, so the panel's own user ids were sent")
-    return ProbeResult(
-        "determinism",
-        run=True,
-        summary="; ".join(parts) + ".",
-        searched={name: {"repeated": side.repeated, "alike": side.alike} for name, side in recorded.items()},
-    )

@@ -10,6 +10,7 @@ from behavior._cell_findings import cell_findings
 from behavior._label_noise import label_notes
 from behavior.audits import Audit, ProbeResult, audit_verdict
 from behavior.discovery import discovery
+from behavior.individual import individual
 from behavior.quality import quality
 from behavior.slates import Slates, require_same_requests
 from behavior.targeting import targeting
@@ -21,11 +22,16 @@ if TYPE_CHECKING:
     from behavior.cells import Cell
     from behavior.panels import Panel
 
-    SlateProbe = Callable[[Panel, Slates, Slates, Sequence[Cell]], Probed]
+    SlateProbe = Callable[[Panel, Slates, Slates, Sequence[Cell]], Probed | None]
 
 # The probes that need nothing but slates, beside exposure, in the order they run. Each is given base, head and the
-# cells of the exposure probe.
-SLATE_PROBES: Mapping[str, SlateProbe] = {"targeting": targeting, "discovery": discovery, "quality": quality}
+# cells of the exposure probe; None is a probe that the panel does not ask for.
+SLATE_PROBES: Mapping[str, SlateProbe] = {
+    "targeting": targeting,
+    "discovery": discovery,
+    "quality": quality,
+    "individual": individual,
+}
 SHOWN_BY_SLATES = ("exposure", *SLATE_PROBES)
 
 
@@ -75,6 +81,8 @@ def run_slate_probes(
     primary = tuple(cell for cell in cells if cell.probe == "exposure")
     for probe in SLATE_PROBES.values():
         probed = probe(panel, base, head, primary)
+        if probed is None:
+            continue
         cells += probed.cells
         probes.append(probed.result)
     return tuple(cells), tuple(probes)

@@ -23,9 +23,9 @@ from behavior._conjunctions import Conditions, Conjunctions, conditions, extende
 from behavior._exploratory import Found, apart, exploratory_cells, holm
 from behavior._probed import Probed
 from behavior._random import keyed
-from behavior._traces import Traces, centred, item_halves, stratify, tamed, traces, user_halves
+from behavior._traces import Traces, centred, item_halves, permuted_rows, stratify, tamed, traces, user_halves
 from behavior.audits import ProbeResult
-from behavior.churn import null_moments, permuted_rows
+from behavior.churn import null_moments
 from behavior.exposure import REACH_DEGREE
 from evidence import CellVerdict
 

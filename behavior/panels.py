@@ -111,6 +111,8 @@ def read_panel(path: Path) -> Panel:
         raise PanelError(f"panel.toml: k = {toml.k}, but {items_file} has {items.height} items")
     requests = _requests(path, toml, users, users_file)
     labels = read_labels(path, toml, items, items_file)
+    if toml.exposure.source is not None and toml.exposure.source not in items.columns:
+        raise PanelError(f"{items_file}: no column {toml.exposure.source!r} (exposure.source in panel.toml)")
     slices, membership = build_slices(toml, items, items_file)
     return Panel(
         toml=toml,

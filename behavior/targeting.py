@@ -20,9 +20,9 @@ from behavior._attributes import attributes, each_value
 from behavior._exploratory import Found, exploratory_cells
 from behavior._probed import Probed
 from behavior._random import keyed
-from behavior._traces import Traces, stratify, traces
+from behavior._traces import Traces, permuted_rows, stratify, traces
 from behavior.audits import ProbeResult
-from behavior.churn import null_moments, permuted_rows
+from behavior.churn import null_moments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -169,7 +169,7 @@ def _by_items(panel: Panel, found: Traces, labels: sparse.csr_array, members: sp
     degrees, shifts = np.asarray(labels.todense()).T, shifts[moved]
     at_once = max(1, _NUMBERS_AT_ONCE // max(1, len(degrees) * len(moved)))
     maxima = []
-    for rows in permuted_rows(codes, PERMUTATIONS, panel.toml.seed, f"{PROBE} items"):
+    for rows in permuted_rows(codes, PERMUTATIONS, panel.toml.seed, PROBE, "items"):
         for start in range(0, len(rows), at_once):
             drawn = degrees[:, rows[start : start + at_once, moved]] @ shifts  # slices x permutations x cells
             maxima.append(np.abs((drawn - expected[:, None]) * inverse[:, None]).max(axis=(0, 2), initial=0.0))

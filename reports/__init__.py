@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What people read: the report as JSON and HTML, charts, highlighted diffs, and the words of verdicts."""
 
+from reports.absolute import AbsoluteView, BaselineView, absolute_html, absolute_view
 from reports.behaviors import BehaviorView, FamilyView, PanelView, ProbeView, behavior_view
 from reports.cells import CellRow, Drawn, cell_rows, verdict_counts
 from reports.document import (
@@ -26,6 +27,8 @@ from reports.visible import visible, visible_html
 
 __all__ = [
     "REPORT_SCHEMA",
+    "AbsoluteView",
+    "BaselineView",
     "BehaviorView",
     "CellRow",
     "Chart",
@@ -42,6 +45,8 @@ __all__ = [
     "ShownRow",
     "Unknown",
     "UnknownGroup",
+    "absolute_html",
+    "absolute_view",
     "all_findings",
     "behavior_sentence",
     "behavior_view",

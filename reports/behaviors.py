@@ -71,7 +71,7 @@ _EXPLAINED: Final[Mapping[str, str]] = {
 
 def behavior_view(audit: Mapping[str, Any]) -> BehaviorView:
     """The audit document of ``formats.md`` to show: primary cells always, other families where there are any."""
-    families = [_family(audit, name) for name in FAMILIES]
+    families = [family_view(audit, name, name, _EXPLAINED[name]) for name in FAMILIES]
     panel = audit.get("panel") or {}
     return BehaviorView(
         sentence=behavior_sentence(audit),
@@ -89,11 +89,12 @@ def behavior_view(audit: Mapping[str, Any]) -> BehaviorView:
     )
 
 
-def _family(audit: Mapping[str, Any], name: str) -> FamilyView:
-    chart = forest_plot(audit, family=name)
+def family_view(audit: Mapping[str, Any], family: str, name: str, explained: str) -> FamilyView:
+    """One family of the cells of an audit, or of anything with ``cells``, under a name of its own."""
+    chart = forest_plot(audit, family=family)
     return FamilyView(
         name=name,
-        explained=_EXPLAINED[name],
+        explained=explained,
         chart=chart,
         counts=verdict_counts(chart.rows),
         rows=chart.rows[:TABLE_ROWS],

@@ -50,13 +50,24 @@ def behavior_sentence(audit: Mapping[str, Any] | None) -> str:
     if audit is None:
         return "Neither version was run, so what the change does is not known."
     rows = cell_rows(audit, "primary")
+    searched = _searched(cell_rows(audit, "exploratory"))
     if not rows:
-        return "The audit holds no primary cells, so what the change does is not known."
+        return f"The audit holds no primary cells, so what the change does is not known. {searched}".strip()
     beyond = [row for row in rows if row.verdict in {"amplified", "suppressed"}]
     if beyond:
-        return f"{_worst(beyond, len(rows))} {_rest(rows)}".strip()
-    none = f"No shift beyond {_margins(rows)} was found in {words.count(len(rows), 'primary cell')}"
-    return f"{none}; {seen(rows)}. {_rest(rows)}".strip()
+        return " ".join(part for part in (_worst(beyond, len(rows)), _rest(rows), searched) if part)
+    none = f"No shift beyond {_margins(rows)} was found in {words.count(len(rows), 'primary cell')}; {seen(rows)}."
+    return " ".join(part for part in (none, _rest(rows), searched) if part)
+
+
+def _searched(rows: Sequence[CellRow]) -> str:
+    """What searching confirmed beside the declared cells, the worst of it by name."""
+    if not rows:
+        return ""
+    worst = rows[0]
+    size = f"{worst.ratio} times base" if worst.drawn.ratio is not None else f"{worst.difference} percentage points"
+    found = words.count(len(rows), "shift that the panel did not name", "shifts that the panel did not name")
+    return f"Searching confirmed {found}; the worst, {worst.slice} for {worst.who}, is {worst.verdict}: {size}."
 
 
 def _worst(beyond: list[CellRow], total: int) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from behavior import Side, audit, compare, locate_artifacts, read_manifest, read_panel, read_slates
+from behavior import AUDIT_PROBES, Side, audit, compare, locate_artifacts, read_manifest, read_panel, read_slates
 from confine import Repository
 from diffing import diff, hunks, read_rules
 from evidence import Artifact, InputError, Json, Revision, Severity, Verdict, document_digest, file_sha256
@@ -91,7 +91,7 @@ def audit_command(
     panel: _Panel,
     *,
     anchor: Annotated[Path | None, typer.Option(help="An earlier version's files.")] = None,
-    probes: Annotated[str | None, typer.Option(help="Only these, by comma: exposure, determinism.")] = None,
+    probes: Annotated[str | None, typer.Option(help="Only these, by comma: exposure, discovery and so on.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write audit.json into this folder too.")] = None,
     format: _Format = "text",  # noqa: A002 - the option's name
     unsafe_no_sandbox: Annotated[
@@ -212,10 +212,11 @@ def _severity(name: str) -> Severity:
 
 
 def _known_probes(names: str | None) -> None:
-    """Both probes come from the same run: naming them asks for no less work, a name that there is not is an error."""
+    """All probes come from the same run: naming them asks for no less work, a name that there is not is an error."""
     for name in (names or "").split(","):
-        if name.strip() not in {"", "exposure", "determinism"}:
-            raise InputError(f"--probes: there is no probe {name.strip()[:40]!r}; there are exposure and determinism")
+        if name.strip() not in {"", *AUDIT_PROBES}:
+            known = ", ".join(AUDIT_PROBES)
+            raise InputError(f"--probes: there is no probe {name.strip()[:40]!r}; there are {known}")
 
 
 def _one_of(option: str, value: str, known: tuple[str, ...]) -> None:

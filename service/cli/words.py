@@ -47,13 +47,33 @@ def audit_text(document: Json) -> str:
     lines += _findings(document["findings"])
     shown = [cell for cell in document["cells"] if cell["family"] == "primary" and cell["verdict"] != "equivalent"]
     for cell in shown:
-        cohort = ", ".join(f"{name}={value}" for name, value in cell["cohort"].items()) or "everybody"
-        lines.append(f"  {cell['verdict']:<12} {visible(cell['slice'])} for {visible(cohort)}: {_ratio(cell)}")
+        lines.append(f"  {cell['verdict']:<12} {visible(cell['slice'])} for {visible(_cohort(cell))}: {_ratio(cell)}")
     quiet = sum(cell["family"] == "primary" for cell in document["cells"]) - len(shown)
     lines.append(f"  {_count(quiet, 'primary cell')} equivalent")
+    for cell in document["cells"]:
+        if cell["family"] == "exploratory":
+            lines.append(
+                f"  {cell['verdict']:<12} {visible(cell['slice'])} for {visible(_cohort(cell))}, by {cell['probe']}:"
+                f" {_ratio(cell)}"
+            )
     for probe in document["probes"]:
         if probe["status"] != "run":
             lines.append(f"  not run: {probe['name']}: {visible(probe['reason'] or '')}")
+    return "\n".join(lines) + "\n"
+
+
+def absolute_text(document: Json) -> str:
+    """An absolute document: for each ranking, what everybody gets more or less of, largest first."""
+    lines = [f"absolute: panel {visible(document['panel']['name'])}; nothing here passes or fails", ""]
+    lines += _findings(document["findings"])
+    for baseline in document["baselines"]:
+        lines.append(f"against {baseline['name']} ({visible(baseline['explained'])})")
+        if baseline["status"] != "run":
+            lines.append(f"  not run: {visible(baseline['reason'])}")
+        cells = [cell for cell in baseline["cells"] if cell["family"] == "primary" and not cell["cohort"]]
+        for cell in sorted(cells, key=lambda cell: -abs(cell["difference"])):
+            share = f"{cell['base_share']:.2%} to {cell['head_share']:.2%}"
+            lines.append(f"  {visible(cell['slice'])}: {share}, {_ratio(cell)}")
     return "\n".join(lines) + "\n"
 
 
@@ -123,6 +143,10 @@ def _findings(findings: list[Json]) -> list[str]:
         where = f"  ({place['path']}{':' + str(place['line']) if place['line'] else ''})" if place else ""
         lines.append(f"  {finding['severity']:<8} {finding['rule']}: {visible(finding['title'])}{visible(where)}")
     return [*lines, ""] if lines else lines
+
+
+def _cohort(cell: Json) -> str:
+    return ", ".join(f"{name}={value}" for name, value in cell["cohort"].items()) or "everybody"
 
 
 def _ratio(cell: Json) -> str:

@@ -208,6 +208,10 @@ def test_slates_that_do_not_repeat_are_excess_churn_and_no_pass(panel: Panel, si
         return found"""
     result = _run(panel, side("base"), side("head", body))
     assert "excess-churn" in {finding.rule for finding in result.findings}
+    searched = next(probe for probe in result.probes if probe.name == "determinism").searched
+    assert searched["base"] == {"repeated": 120, "alike": 120, "differing_share": 0.0, "overlap_of_differing": None}
+    assert searched["head"]["differing_share"] > 0.9
+    assert 0 < searched["head"]["overlap_of_differing"] < 1
     assert result.verdict is not Verdict.PASS
 
 
