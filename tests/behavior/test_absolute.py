@@ -4,18 +4,22 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import TYPE_CHECKING, Any
 
+import jsonschema
 import numpy as np
 import polars as pl
 import pytest
+from referencing import Registry, Resource
 
-from behavior import absolute
+from behavior import absolute, compare
 from evidence import canonical
 from reports import absolute_html
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from behavior import Panel
 
@@ -56,12 +60,21 @@ def test_the_rankings_are_popularity_and_date_without_what_a_user_has_watched(
 
 
 def test_in_each_cell_the_ranking_is_base_and_there_is_no_verdict(
-    panel_folder: Callable[..., Any], world: Callable[..., Any]
+    panel_folder: Callable[..., Any], world: Callable[..., Any], root: Path
 ) -> None:
     panel = _dated(panel_folder)
     people = world(USERS, ITEMS)
     document = absolute(panel, people.slates(panel, people.version(1, lift=np.where(STATE, 3.0, 0)))).to_json()
     assert "verdict" not in document
+    schemas = {
+        path.name: json.loads(path.read_text(encoding="utf-8")) for path in (root / "docs" / "schemas").glob("*.json")
+    }
+    registry = Registry().with_resources(
+        (schema["$id"], Resource.from_contents(schema)) for schema in schemas.values() if "$id" in schema
+    )
+    validator = jsonschema.Draft202012Validator(schemas["absolute.schema.json"], registry=registry)
+    assert [error.message for error in validator.iter_errors(document)] == []
+    assert not validator.is_valid({**document, "verdict": "pass"})
     assert [each["name"] for each in document["baselines"]] == ["popularity", "chronological"]
     for baseline in document["baselines"]:
         assert len(baseline["cells"]) == len(panel.slices) * len(panel.cohorts)
@@ -94,8 +107,6 @@ def test_a_ranking_that_cannot_be_built_is_not_run_with_the_reason(
 def test_individual_amplification_is_the_spread_of_sources_within_a_slice(
     panel_folder: Callable[..., Any], world: Callable[..., Any]
 ) -> None:
-    from behavior import compare  # noqa: PLC0415 - this test alone compares
-
     panel = _dated(panel_folder, "outlet")
     people = world(USERS, ITEMS)
     one = STATE & (np.arange(ITEMS) % 7 == 3)  # one outlet of the state's is lifted

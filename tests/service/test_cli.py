@@ -168,6 +168,29 @@ def test_compare_judges_slates(house: House, run: Callable[..., Said]) -> None:
     assert text.out.startswith(f"{same.document['verdict']}: panel secret-panel")
 
 
+def test_absolute_measures_one_version_and_has_no_verdict(house: House, run: Callable[..., Said]) -> None:
+    version = slates(house, "base", 0)
+    out = house.place / "absolute.json"
+    said = run("absolute", version, "--panel", house.place / "panel", "--out", out, "--format", "json")
+    assert said.status == 0
+    assert said.document == json.loads(out.read_text(encoding="utf-8"))
+    assert "verdict" not in said.document
+    assert {each["name"] for each in said.document["baselines"]} == {"popularity", "chronological"}
+    text = run("absolute", version, "--panel", house.place / "panel")
+    assert "nothing here passes or fails" in text.out
+    assert "not run: the items need exactly one date column" in text.out
+    page = run("absolute", version, "--panel", house.place / "panel", "--format", "html")
+    assert "Nothing here passes or fails" in page.out
+    assert run("absolute", version, "--panel", house.place / "panel", "--format", "pdf").status == 2
+
+
+@pytest.mark.sandbox
+def test_absolute_runs_a_version_in_the_sandbox(house: House, run: Callable[..., Said]) -> None:
+    said = run("absolute", tree(house, "base"), "--panel", house.place / "panel", "--format", "json")
+    assert said.status == 0
+    assert not said.document["unsafe"]
+
+
 @pytest.mark.sandbox
 def test_audit_runs_both_and_says_the_same_twice(house: House, run: Callable[..., Said]) -> None:
     base, head = tree(house, "base"), tree(house, "head", lift=0.8)
