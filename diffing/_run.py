@@ -88,9 +88,7 @@ def diff(
     )
 
 
-def _compared(
-    repository: Repository, base: str, head: str, rules: ReviewerRules, *, weights: bool = False
-) -> Outcome:
+def _compared(repository: Repository, base: str, head: str, rules: ReviewerRules, *, weights: bool = False) -> Outcome:
     entries = repository.diff_entries(base, head)
     opened = Weights(repository).verdicts if weights else without_facts
     first = not any(entry.old_object for entry in entries)

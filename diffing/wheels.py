@@ -122,7 +122,7 @@ def _members(path: Path) -> dict[str, bytes | int]:
                 if left < 0 or len(content) > MAX_MEMBER:
                     raise InputError(f"{path}: more than {MAX_READ:,} bytes of code, or a member larger than it says")
                 found[name] = content
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, UnicodeDecodeError) as error:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: no wheel that can be read: {error}") from error
     return found
 
