@@ -50,3 +50,14 @@ def test_the_code_sentence_counts_by_severity_and_names_what_was_left_out(
     document = diff(finding(), finding("Two", Severity.HIGH), not_analysed=[{"path": "a.bin", "reason": "binary"}])
     said = code_sentence(document)
     assert said == "1 file changed (1 lines added, 1 removed): 1 high and 1 medium findings. 1 file not analysed."
+
+
+def test_what_searching_confirmed_is_told_beside_the_declared_cells(
+    audit: Callable[..., Any], cell: Callable[..., Any]
+) -> None:
+    found = cell(family="exploratory", probe="discovery", slice="outlet=o3 & topic=war", verdict="amplified", ratio=1.5)
+    text = behavior_sentence(audit(cell(), found, verdict="fail"))
+    assert text.startswith("No shift beyond 1.10 was found in 1 primary cell")
+    assert "Searching confirmed 1 shift that the panel did not name" in text
+    assert "outlet=o3 & topic=war for everyone, is amplified: 1.50 times base." in text
+    assert "Searching" not in behavior_sentence(audit(cell()))
