@@ -101,7 +101,7 @@ def test_a_diff_with_nothing_serious_exits_0_and_one_with_a_high_finding_1(
 
 
 def test_a_diff_of_what_nobody_analysed_exits_3(house: House, run: Callable[..., Said]) -> None:
-    head = house.branch("odd", {"Feed.java": "class Feed { int k = 3; }\n"})
+    head = house.branch("odd", {"Feed.swift": "let k = 3\n"})
     assert run("diff", house.repository, "main", head).status == 3
 
 
