@@ -123,7 +123,7 @@ def read_rules(path: Path) -> ReviewerRules:
         raise InputError(f"{path}: no TOML in UTF-8: {str(error)[:100]}") from error
     for rule in [*parsed.severity, *(one.rule for one in parsed.adjust)]:
         if rule not in RULES:
-            raise InputError(f"{path}: there is no rule {rule[:60]!r}; docs/diffing.md lists them")
+            raise InputError(f"{path}: there is no rule {rule[:60]!r}; evidence/rules.py lists them")
     tables = {category: lists.model_dump() for category, lists in parsed.fields.items()}
     return ReviewerRules(
         f"sha256:{sha256_hex(content)}",
