@@ -77,6 +77,7 @@ _TEST = re.compile(
     r"test_.*\.py|.*_test\.py|conftest\.py|.*_test\.(?:go|cc|cpp)|.*(?:Test|Tests|Spec|Suite|IT)\.(?:java|kt|scala)|"
     r".*\.(?:test|spec)\.[cm]?[jt]sx?|.*_(?:spec|test)\.rb"
 )
+_TEST_FOLDERS = word_set("tests test spec specs __tests__ testdata")
 _LFS = b"version https://git-lfs.github.com/spec/"
 _LIGHTGBM = b"tree\nversion="
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
@@ -191,8 +192,9 @@ def excuse(path: str) -> str | None:
 
 
 def is_test(path: str) -> bool:
-    """Whether a file is a test by its name, as the test runners of its language collect them."""
-    return bool(_TEST.fullmatch(PurePosixPath(path).name))
+    """Whether a file is a test, or belongs to tests: by its name, as test runners collect them, or by its folder."""
+    pure = PurePosixPath(path)
+    return bool(_TEST.fullmatch(pure.name)) or not _TEST_FOLDERS.isdisjoint(pure.parts[:-1])
 
 
 def _is_binary(content: bytes) -> bool:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from diffing._placing import Places
 
 _TRIVIAL = frozenset({0, 1, -1, "", "utf-8"})
+_SENTENCE = 4  # words from which on a text is one for people
 _FEW = 3  # identities in one comparison that are special cases; more are a list
 _REACH = {
     Feeds.SCORE: "A score or filter depends on it",
@@ -71,7 +72,7 @@ def _changed(old: Placed, new: Placed) -> Finding:
     detail = f"{_REACH[feeds]}.{_moved(old, new)}"
     return Finding(
         "literal-changed",
-        Severity.INFO if after.metric and isinstance(after.value, str) else _severity(feeds, large=move.large),
+        Severity.INFO if _is_sentence(after) else _severity(feeds, large=move.large),
         title,
         detail,
         at(new.facts, after),
@@ -142,7 +143,8 @@ def _one_sided(item: Placed, what: str, *, existing: bool) -> Iterator[Finding]:
         if trivial or fact.feeds is not Feeds.SCORE:
             return
     telling = fact.feeds is Feeds.SCORE and not isinstance(fact.value, str)  # a text by itself moves no score
-    severity = Severity.MEDIUM if telling else Severity.LOW if existing else Severity.INFO
+    quiet = not existing or _is_sentence(fact)
+    severity = Severity.MEDIUM if telling else Severity.INFO if quiet else Severity.LOW
     side = "new" if what == "added" else "old"
     evidence = {"name": fact.name, side: shown(fact.value), "feeds": fact.feeds.name.lower()}
     yield Finding(
@@ -207,6 +209,13 @@ def _severity(feeds: Feeds, *, large: bool) -> Severity:
     if feeds is Feeds.METRIC:
         return Severity.MEDIUM if large else Severity.LOW
     return Severity.LOW
+
+
+def _is_sentence(fact: Literal) -> bool:
+    """Whether a value is only words for people: what is logged, a description."""
+    if not isinstance(fact.value, str) or fact.feeds is Feeds.SCORE:
+        return False
+    return fact.metric or len(fact.value.split()) >= _SENTENCE
 
 
 def _text(value: object) -> str:
