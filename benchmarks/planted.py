@@ -7,7 +7,7 @@ what is benign (training on, a narrower type, other shards, other names) must we
 the axes of a table turn, edits of three sizes are held against what a rebuild varies by, and the table says how far
 the planted rows stand out.
 
-    python benchmarks/planted.py [--data DIR] [--factors N]
+    python -P benchmarks/planted.py [--data DIR] [--factors N]
 
 Prints tables; exit status 1 if a check fails. Needs the ``benchmarks`` extra. NeMig's user data is for non-commercial
 research only and is read in place.
@@ -46,6 +46,7 @@ Tables = dict[str, Array]
 
 DATA = Path(os.environ.get("COUNTERSIGN_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")) / "nemig-de"
 SIZES = (0.5, 1.0, 2.0)  # of a planted edit, for what a retrain hides
+_TRAINED = 1e-3  # norm of an item that somebody has read; others stay near nothing, and every edit of them shows
 NUDGED, ROWS = 20, 7  # items of one outlet; 0.1 % of all
 
 
@@ -128,7 +129,8 @@ def boosted(tables: Tables, readers: Readers, size: float) -> Planted:
     del readers
     items, towards = tables["items"].copy(), tables["users"].mean(axis=0)
     scores = items @ towards
-    row = int(np.argsort(scores)[len(scores) // 3])
+    read = np.flatnonzero(np.linalg.norm(items, axis=1) > _TRAINED)
+    row = int(read[np.argsort(scores[read])[len(read) // 3]])
     wanted = np.quantile(scores, 0.95) - scores[row]
     items[row] += (size * wanted / (towards @ towards) * towards).astype("f4")
     return Planted({**tables, "items": items}, [row])
@@ -137,9 +139,12 @@ def boosted(tables: Tables, readers: Readers, size: float) -> Planted:
 def nudged(tables: Tables, readers: Readers, size: float) -> Planted:
     """20 items of one outlet moved towards the users by half a usual row's norm."""
     items, towards = tables["items"].copy(), tables["users"].mean(axis=0)
-    names = sorted({name for name in readers.outlets if readers.outlets.count(name) >= NUDGED and name})
-    rows = [row for row, name in enumerate(readers.outlets) if name == names[0]][:NUDGED]
-    step = 0.5 * size * np.median(np.linalg.norm(items, axis=1)) * towards / np.linalg.norm(towards)
+    norms = np.linalg.norm(items, axis=1)
+    by_outlet: dict[str, list[int]] = {}
+    for row in np.flatnonzero(norms > _TRAINED):
+        by_outlet.setdefault(readers.outlets[row], []).append(int(row))
+    rows = next(found for name, found in sorted(by_outlet.items()) if name and len(found) >= NUDGED)[:NUDGED]
+    step = 0.5 * size * np.median(norms[norms > _TRAINED]) * towards / np.linalg.norm(towards)
     items[rows] += step.astype("f4")
     return Planted({**tables, "items": items}, rows)
 
@@ -165,7 +170,7 @@ def few_rows(tables: Tables, readers: Readers, size: float) -> Planted:
     """0.1 % of the rows, each moved by half its norm in a direction of its own."""
     del readers
     random, items = np.random.default_rng(6), tables["items"].copy()
-    rows = sorted(random.choice(np.flatnonzero(np.linalg.norm(items, axis=1) > 0), ROWS, replace=False).tolist())
+    rows = sorted(random.choice(np.flatnonzero(np.linalg.norm(items, axis=1) > _TRAINED), ROWS, replace=False).tolist())
     step = random.standard_normal((ROWS, items.shape[1]))
     step *= (0.5 * size * np.linalg.norm(items[rows], axis=1) / np.linalg.norm(step, axis=1))[:, None]
     items[rows] += step.astype("f4")

@@ -2,7 +2,7 @@
 """What a change is: files with renames, facts from both sides compared, findings, and what was not analysed."""
 
 from diffing._run import diff
-from diffing.artifacts import ModelDiff, model_diff
+from diffing.artifacts import Heads, ModelDiff, model_diff
 from diffing.changes import Diff, FileChange, History, NotAnalysed, RuntimeValue
 from diffing.patches import FilePatch, Hunk, Line, hunks
 from diffing.rules import ReviewerRules, read_rules
@@ -12,6 +12,7 @@ __all__ = [
     "Diff",
     "FileChange",
     "FilePatch",
+    "Heads",
     "History",
     "Hunk",
     "Line",

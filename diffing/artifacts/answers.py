@@ -246,6 +246,28 @@ class Alignment(_Strict):
     aligned: Aligned
 
 
+class Head(_Strict):
+    """A group's share of exposure by the tables alone; ``error`` is the standard error of its difference."""
+
+    name: _Text
+    base_share: _Share
+    head_share: _Share
+    ratio: _Number | None
+    error: _Number
+
+
+class Heads(_Strict):
+    """The exposure of groups where a score is a dot product of two tables."""
+
+    users: _Count
+    k: _Count
+    groups: list[Head]
+
+
+class _HeadsAnswer(_Strict):
+    heads: Heads
+
+
 class Compared(_Strict):
     """Some pairs, compared."""
 
@@ -277,6 +299,15 @@ def aligned(answer: Any) -> Aligned:  # noqa: ANN401 - parsed JSON
         InputError: it is none.
     """
     return _checked(Alignment, answer).aligned
+
+
+def heads(answer: Any) -> Heads:  # noqa: ANN401 - parsed JSON
+    """The answer to ``heads``.
+
+    Raises:
+        InputError: it is none.
+    """
+    return _checked(_HeadsAnswer, answer).heads
 
 
 def _checked(kind: type[_Answer], answer: Any) -> _Answer:  # noqa: ANN401 - parsed JSON

@@ -33,18 +33,31 @@ class Compared:
     base: answers.Opened
     head: answers.Opened
     tensors: tuple[answers.Tensor, ...]
+    heads: answers.Heads | None = None
+
+
+@dataclass(frozen=True)
+class Heads:
+    """An architecture as declared: the score is the dot product of a row of ``users`` and a row of ``items``."""
+
+    users: str
+    items: str
+    k: int = 20
 
 
 @dataclass(frozen=True)
 class Beside:
-    """What is known beside both sides: ``rebuilds`` of base, trained with other random numbers; ``groups`` of rows by
-    name; the table of head ``towards`` whose mean groups may have moved; and the ``ids`` of rows, by their number.
-    """  # noqa: D205 - one sentence names all four
+    """What is known beside both sides.
+
+    ``rebuilds`` of base, trained with other random numbers; ``groups`` of rows by name; the table of head ``towards``
+    whose mean groups may have moved; the ``ids`` of rows, by their number; the ``heads``.
+    """
 
     rebuilds: tuple[dict[str, Path], ...] = ()
     groups: Mapping[str, Sequence[int]] = field(default_factory=dict)
     towards: str | None = None
     ids: Sequence[str] = ()
+    heads: Heads | None = None
 
     @property
     def wanted(self) -> bool:
@@ -93,7 +106,21 @@ def compare(
                 call = {"pair": number, "groups": dict(beside.groups), "towards": beside.towards}
                 aligned = answers.aligned(parser.ask({"align": call}))
                 tensors[number] = tensor.model_copy(update={"aligned": aligned})
-    return Compared(base_side, head_side, tuple(tensors))
+        found = _exposed(parser, beside)
+    return Compared(base_side, head_side, tuple(tensors), found)
+
+
+def _exposed(parser: Parser, beside: Beside) -> answers.Heads | None:
+    """What the tables alone would show, where their roles are declared and there are groups to tell of."""
+    if beside.heads is None or not beside.groups:
+        return None
+    call = {
+        "users": beside.heads.users,
+        "items": beside.heads.items,
+        "k": beside.heads.k,
+        "groups": dict(beside.groups),
+    }
+    return answers.heads(parser.ask({"heads": call}))
 
 
 def _turned(tensor: answers.Tensor, beside: Beside) -> bool:

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 from diffing.artifacts import confined
 from diffing.artifacts.findings import findings_of
 from diffing.artifacts.forests import compact
+from diffing.artifacts.turning import head_findings
 from evidence import Finding, InputError, Severity, Verdict, worst_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from diffing.artifacts import answers
     from diffing.artifacts.answers import Opened, Tensor
+    from diffing.artifacts.confined import Heads
 
 SCHEMA = "countersign/model-diff/v1"
 
@@ -38,6 +41,7 @@ class ModelDiff:
     forests: Mapping[str, Any]
     operators: Mapping[str, Any]
     ignored: tuple[str, ...]
+    heads: answers.Heads | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -58,6 +62,7 @@ class ModelDiff:
             "tensors": [tensor.to_json() for tensor in self.tensors],
             "forests": dict(self.forests),
             "operators": dict(self.operators),
+            **({"heads": self.heads.model_dump()} if self.heads else {}),
             "findings": [finding.to_json() for finding in self.findings],
             "refused": [{"path": one.path, "reason": one.reason} for one in self.refused],
             "ignored": list(self.ignored),
@@ -72,6 +77,7 @@ def model_diff(
     groups: Mapping[str, Sequence[int]] | None = None,
     towards: str | None = None,
     ids: Sequence[str] = (),
+    heads: Heads | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> ModelDiff:
     """What changed between two model files, or two folders of them.
@@ -83,6 +89,7 @@ def model_diff(
         groups: rows by the name of their group, to be told how each moved; a panel's slices, as plain data.
         towards: a table of head; groups are told to have moved towards or away from its mean.
         ids: what the rows are called, for tables that have as many.
+        heads: which tables' dot product is the score, to be told each group's share of exposure by the weights alone.
         progress: told how far a large comparison is.
 
     What cannot be read safely is in ``refused``, and then no tensor is compared. Not checked here: what the change
@@ -95,7 +102,7 @@ def model_diff(
     if base.is_dir() != head.is_dir() and base.exists() and head.exists():
         folder = base if base.is_dir() else head
         raise InputError(f"{folder.name} is a folder and the other side a file: compare two files or two folders")
-    beside = confined.Beside(tuple(confined.listed(one) for one in rebuilds), groups or {}, towards, ids)
+    beside = confined.Beside(tuple(confined.listed(one) for one in rebuilds), groups or {}, towards, ids, heads)
     return compare_files(confined.listed(base), confined.listed(head), beside, progress=progress)
 
 
@@ -118,12 +125,13 @@ def compare_files(
     if not refused and found.base.kinds and found.head.kinds and not set(found.base.kinds) & set(found.head.kinds):
         raise InputError(f"base is {_kinds(found.base)} and head {_kinds(found.head)}: different formats")
     compared = [_with_ids(tensor, beside.ids if beside else ()) for tensor in found.tensors]
-    findings = worst_first(findings_of(found.base, found.head, compared, place or _only(head)))
+    found_here = findings_of(found.base, found.head, compared, place or _only(head))
+    findings = worst_first([*found_here, *head_findings(found.heads, place or _only(head))])
     forests = _both(found.base.forests, found.head.forests, compact)
     operators = _both(found.base.operators, found.head.operators, _sides)
     ignored = tuple(sorted({*found.base.ignored, *found.head.ignored}))
     tensors = tuple(sorted(compared, key=lambda tensor: tensor.name))
-    return ModelDiff(tensors, tuple(findings), refused, forests, operators, ignored)
+    return ModelDiff(tensors, tuple(findings), refused, forests, operators, ignored, found.heads)
 
 
 def _with_ids(tensor: Tensor, ids: Sequence[str]) -> Tensor:

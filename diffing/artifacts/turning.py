@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from evidence import Finding, Location, Severity
@@ -10,7 +11,7 @@ from evidence import Finding, Location, Severity
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from diffing.artifacts.answers import Aligned, Moved, Tensor
+    from diffing.artifacts.answers import Aligned, Heads, Moved, Tensor
 
 _ROW = 8.0  # robust deviations, of the logarithm of a row's shift, beyond any retrain measured (docs/models.md)
 _BEHIND = 1.25  # times the score of the row that comes next
@@ -18,6 +19,9 @@ _GROUP = 6.0  # robust deviations of a group's median towards or away from a cen
 _GROUP_ROWS = 5
 _EXCESS = 1.25  # times what rebuilds vary by
 _SHOWN = 10
+_SURE = 4.0  # standard errors of the difference over users
+_RATIO = 1.1  # of exposure, either way
+_MATERIAL = 0.001  # of all exposure
 
 
 def turned_findings(tensor: Tensor, path: str) -> Iterator[Finding]:
@@ -53,6 +57,23 @@ def turned_findings(tensor: Tensor, path: str) -> Iterator[Finding]:
             f"What alignment leaves is {aligned.rebuild.excess:.2f} times what it leaves of a rebuild.", place,
             {"name": tensor.name, "old": aligned.rebuild.residual, "new": aligned.residual},
             (path, tensor.name, "excess"),
+        )  # fmt: skip
+
+
+def head_findings(heads: Heads | None, path: str) -> Iterator[Finding]:
+    """Groups whose exposure the weights alone change, beyond what the sampled users vary by."""
+    for group in heads.groups if heads else ():
+        moved = group.head_share - group.base_share
+        factor = group.ratio if group.ratio is not None else math.inf
+        if abs(moved) < _SURE * group.error or 1 / _RATIO < factor < _RATIO or abs(moved) < _MATERIAL:
+            continue
+        ratio = f"{group.ratio:.2f} times" if group.ratio is not None else "from nothing to"
+        yield Finding(
+            "tensor-changed", Severity.MEDIUM, f"By the weights alone {group.name} gets {ratio} the exposure",
+            f"From {group.base_share:.2%} to {group.head_share:.2%} of slates of {heads.k if heads else 0}.",
+            Location(path or "model", symbol=group.name),
+            {"name": group.name, "old": group.base_share, "new": group.head_share, "ratio": group.ratio},
+            (path, "heads", group.name),
         )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diffing import model_diff
+from diffing import Heads, model_diff
 from evidence import InputError, Severity, parse_json
 from service.cli import words
 from service.cli.output import as_text, leave, say, show
@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
     app.command("model-diff")(model_diff_command)
 
 
-def model_diff_command(
+def model_diff_command(  # noqa: PLR0913 - each is an option
     base: Annotated[Path, typer.Argument(help="A model file, or a folder of them.")],
     head: Annotated[Path, typer.Argument(help="The same, of the same format.")],
     *,
@@ -39,6 +39,9 @@ def model_diff_command(
     towards: Annotated[
         str | None, typer.Option(help="The table of head whose mean groups may have moved towards.")
     ] = None,
+    heads: Annotated[
+        str | None, typer.Option(help="USERS:ITEMS, the tables whose dot product is the score; needs --groups.")
+    ] = None,
     format: Annotated[str, typer.Option(help="text or json.")] = "text",  # noqa: A002 - the option's name
     fail_on: Annotated[
         str, typer.Option("--fail-on", help="The least severity that fails: info to critical.")
@@ -51,7 +54,14 @@ def model_diff_command(
         raise InputError(f"--fail-on {fail_on[:40]!r} is none of {', '.join(severity.value for severity in Severity)}")
     names = _ids(ids)
     result = model_diff(
-        base, head, rebuilds=rebuild or [], groups=_groups(groups, names), towards=towards, ids=names, progress=say
+        base,
+        head,
+        rebuilds=rebuild or [],
+        groups=_groups(groups, names),
+        towards=towards,
+        ids=names,
+        heads=_heads(heads, groups),
+        progress=say,
     )
     verdict = result.verdict_at(Severity(fail_on))
     document = {**result.to_json(), "verdict": verdict.value}
@@ -63,6 +73,15 @@ def model_diff_command(
         say(f"countersign: {_refused(result)}")
         leave(_BAD_INPUT)
     leave(verdict.exit_code)
+
+
+def _heads(said: str | None, groups: Path | None) -> Heads | None:
+    if said is None:
+        return None
+    users, colon, items = said.partition(":")
+    if not users or not colon or not items or groups is None:
+        raise InputError(f"--heads {said[:80]!r}: name two tables as USERS:ITEMS, and give --groups")
+    return Heads(users, items)
 
 
 def _ids(path: Path | None) -> list[str]:

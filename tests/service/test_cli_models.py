@@ -131,10 +131,11 @@ def test_ids_groups_and_rebuilds_are_told(run: Callable[..., Said], models: Path
         np.savez(models / f"{name}.npz", items=((table + noise) @ turn).astype("f4"))
     (models / "ids.txt").write_text("".join(f"item {row}\n" for row in range(60)), encoding="utf-8")
     (models / "groups.json").write_text(json.dumps({"state": ["item 3", "item 4"]}), encoding="utf-8")
-    options = ("--ids", models / "ids.txt", "--groups", models / "groups.json", "--towards", "items")
+    options = ("--ids", models / "ids.txt", "--groups", models / "groups.json", "--towards", "items", "--heads", "items:items")
     said = run(models / "one.npz", models / "two.npz", "--rebuild", models / "again.npz", *options, "--format", "json")
     document = json.loads(said.out)
     assert refused(document) is None
+    assert document["heads"]["groups"][0]["name"] == "state"
     aligned = document["tensors"][0]["aligned"]
     assert (aligned["rebuild"]["count"], aligned["groups"][0]["name"]) == (1, "state")
     assert all(row["id"] == f"item {row['row']}" for row in aligned["outlier_rows"])
@@ -149,3 +150,5 @@ def test_ids_groups_and_rebuilds_are_told(run: Callable[..., Said], models: Path
 def test_bad_options_exit_2(run: Callable[..., Said], models: Path) -> None:
     assert run(models / "base.npz", models / "head.npz", "--format", "pdf").status == 2
     assert run(models / "base.npz", models / "head.npz", "--fail-on", "never").status == 2
+    said = run(models / "base.npz", models / "head.npz", "--heads", "users:items")
+    assert (said.status, said.out, "--groups" in said.err) == (2, "", True)

@@ -2,14 +2,14 @@
 """The calls of one comparison.
 
 ``open`` gives what there is to compare, ``compare`` the numbers of some of it, ``align`` what is left of a table's
-change once its axes are turned back.
+change once its axes are turned back, ``heads`` what two tables alone would show to whom.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from diffing.artifacts.inside import embeddings
+from diffing.artifacts.inside import embeddings, heads
 from diffing.artifacts.inside.blocks import digest
 from diffing.artifacts.inside.compare import compare, rounded
 from diffing.artifacts.inside.formats import Side, open_side
@@ -36,6 +36,7 @@ class Session:
             "open": self._open,
             "compare": self._compare,
             "align": self._align,
+            "heads": self._heads,
         }
         ((name, argument),) = call.items()
         try:
@@ -66,6 +67,14 @@ class Session:
         ]
         towards = self._sides["head"].tensors.get(asked["towards"] or "")
         return {"aligned": rounded(embeddings.across(old, new, rebuilds, asked["groups"], towards))}
+
+    def _heads(self, asked: dict[str, Any]) -> dict[str, Any]:
+        names = (asked["users"], asked["items"])
+        missing = [name for name in names for side in _SIDES if name not in self._sides[side].tensors]
+        if missing:
+            raise RefusedError(f"no heads: not both sides have a tensor {missing[0][:80]!r}")
+        tables = [(self._sides[side].tensors[names[0]], self._sides[side].tensors[names[1]]) for side in _SIDES]
+        return {"heads": rounded(heads.exposure(tables, asked["groups"], asked["k"]))}
 
 
 def _told(side: Side) -> dict[str, Any]:
