@@ -131,7 +131,16 @@ def test_ids_groups_and_rebuilds_are_told(run: Callable[..., Said], models: Path
         np.savez(models / f"{name}.npz", items=((table + noise) @ turn).astype("f4"))
     (models / "ids.txt").write_text("".join(f"item {row}\n" for row in range(60)), encoding="utf-8")
     (models / "groups.json").write_text(json.dumps({"state": ["item 3", "item 4"]}), encoding="utf-8")
-    options = ("--ids", models / "ids.txt", "--groups", models / "groups.json", "--towards", "items", "--heads", "items:items")
+    options = (
+        "--ids",
+        models / "ids.txt",
+        "--groups",
+        models / "groups.json",
+        "--towards",
+        "items",
+        "--heads",
+        "items:items",
+    )
     said = run(models / "one.npz", models / "two.npz", "--rebuild", models / "again.npz", *options, "--format", "json")
     document = json.loads(said.out)
     assert refused(document) is None
