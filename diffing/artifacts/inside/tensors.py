@@ -65,8 +65,8 @@ class Tensor:
 
     @property
     def numeric(self) -> bool:
-        """Whether its values can be told as numbers."""
-        return self.dtype in WIDTH or self.dtype in BLOCKS
+        """Whether its values can be told as numbers; complex ones are compared by their bytes."""
+        return (self.dtype in WIDTH and self.dtype[0] != "C") or self.dtype in BLOCKS
 
 
 def tensor(name: str, dtype: str, shape: tuple[int, ...], file: File, offset: int, nbytes: int) -> Tensor:
@@ -91,7 +91,7 @@ def tensor(name: str, dtype: str, shape: tuple[int, ...], file: File, offset: in
 
 
 def values(raw: bytes | bytearray | memoryview, dtype: str) -> Array:
-    """The numbers in raw bytes: as float32, or as float64 where float32 would lose some. Complex ones as pairs."""
+    """The numbers in raw bytes: as float32, or as float64 where float32 would lose some."""
     return _DECODE[dtype](np.frombuffer(raw, dtype=np.uint8))
 
 

@@ -110,6 +110,15 @@ def test_every_plain_type_is_compared_as_numbers(between: Callable[..., ModelDif
         assert [row.row for row in tensor.outlier_rows] == [3]
 
 
+def test_complex_numbers_and_text_are_compared_by_their_bytes(between: Callable[..., ModelDiff]) -> None:
+    old = {"complex": np.ones((40, 3), dtype="<c8"), "text": np.array([f"item {row}" for row in range(40)])}
+    new = {name: array.copy() for name, array in old.items()}
+    new["complex"][4, 1], new["text"][6] = 2j, "other"
+    result = between("m.npz", building.npz(old), building.npz(new))
+    assert (rows(result, "complex"), rows(result, "text")) == ([4], [6])
+    assert [tensor.max_abs for tensor in result.tensors] == [None, None]
+
+
 def test_narrow_floats_and_quantised_blocks_are_read_as_numbers(between: Callable[..., ModelDiff]) -> None:
     halves = TABLE.view("<u4") >> 16
     bf16 = building.safetensors({"t": ("BF16", [3000, 32], halves.astype("<u2").tobytes())})
