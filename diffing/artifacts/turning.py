@@ -19,6 +19,7 @@ _GROUP = 6.0  # robust deviations of a group's median towards or away from a cen
 _GROUP_ROWS = 5
 _EXCESS = 1.25  # times what rebuilds vary by
 _SHOWN = 10
+_LISTED = 50  # outlying rows that an answer holds at most
 _SURE = 4.0  # standard errors of the difference over users
 _RATIO = 1.1  # of exposure, either way
 _MATERIAL = 0.001  # of all exposure
@@ -36,7 +37,7 @@ def turned_findings(tensor: Tensor, path: str) -> Iterator[Finding]:
         names = ", ".join(row.id or str(row.row) for row in far[:_SHOWN])
         yield Finding(
             "embedding-outlier", Severity.MEDIUM,
-            f"{len(far):,} row{'' if len(far) == 1 else 's'} of {tensor.name} moved out of line {beyond}",
+            f"{_counted(len(far))} of {tensor.name} moved out of line {beyond}",
             f"Rows {names}: the first by {far[0].score:.3g} robust deviations of the logarithm of its shift.", place,
             {"name": tensor.name, "rows": [row.model_dump() for row in far[:_SHOWN]], "count": len(far)},
             (path, tensor.name, "turned", *(str(row.row) for row in far[:_SHOWN])),
@@ -75,6 +76,13 @@ def head_findings(heads: Heads | None, path: str) -> Iterator[Finding]:
             {"name": group.name, "old": group.base_share, "new": group.head_share, "ratio": group.ratio},
             (path, "heads", group.name),
         )  # fmt: skip
+
+
+def _counted(rows: int) -> str:
+    """So many rows; at the most that are listed there may be more."""
+    if rows >= _LISTED:
+        return f"{rows:,} rows or more"
+    return f"{rows:,} row{'' if rows == 1 else 's'}"
 
 
 def far_rows(aligned: Aligned) -> list[Moved]:
