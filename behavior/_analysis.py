@@ -90,14 +90,14 @@ class _Table:
         declared, group = self.panel.slices[slice_], self.panel.cohorts[cohort]
         exposure, reach = self._figures(self.exposure, self.exposure_churned, at), None
         reach = self._figures(self.reach, self.reach_churned, at)
-        z, p = self.null.z[at], self.null.adjusted_p[at]
+        z, p, fail_p = self.null.z[at], self.null.adjusted_p[at], self.null.fail_p[at]
         evidence = Evidence(
             users=int(self.measured.users[cohort]),
             changed=int(self.measured.changed[cohort]),
             exposure=exposure,
             reach=reach,
             adjusted_log=float(self.adjusted_log[at]),
-            tests=tuple(zip(map(float, z), map(float, p), strict=True)),
+            tests=tuple(zip(map(float, z), map(float, p), map(float, fail_p), strict=True)),
         )
         toml = self.panel.toml
         judged = judge(

@@ -67,10 +67,10 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything a verdict depends on. ``tests`` are (z, adjusted p) of each statistic.
+    """Everything a verdict depends on. ``tests`` are (z, adjusted p, p to fail by) of each statistic.
 
     ``adjusted_log`` is the logarithm of the adjusted ratio, NaN where undefined. ``changed`` counts the cohort's users
-    whose slates differ at all.
+    whose slates differ at all. ``rebuild_help`` says what rebuilds would settle where churn is what keeps a cell open.
     """
 
     users: int
@@ -78,7 +78,8 @@ class Evidence:
     exposure: Figures
     reach: Figures
     adjusted_log: float
-    tests: tuple[tuple[float, float], ...]
+    tests: tuple[tuple[float, float, float], ...]
+    rebuild_help: str = "ask for rebuilds of base and head"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +116,10 @@ def judge(evidence: Evidence, rules: Rules) -> Judgement:
     inside = _inside(evidence, rules)
     if _amplified(evidence.exposure, evidence.reach, evidence.adjusted_log, evidence.tests, rules):
         return Judgement(CellVerdict.AMPLIFIED, inside)
-    mirrored = tuple((-z, p) for z, p in evidence.tests)
+    mirrored = tuple((-z, p, fail_p) for z, p, fail_p in evidence.tests)
     if _amplified(evidence.exposure.mirrored(), evidence.reach.mirrored(), -evidence.adjusted_log, mirrored, rules):
         return Judgement(CellVerdict.SUPPRESSED, inside)
-    if any(p <= rules.alpha for _, p in evidence.tests):
+    if any(p <= rules.alpha for _, p, _ in evidence.tests):
         return Judgement(CellVerdict.SHIFTED, inside)
     if inside:
         return Judgement(CellVerdict.EQUIVALENT, inside)
@@ -129,11 +130,11 @@ def _amplified(
     exposure: Figures,
     reach: Figures,
     adjusted_log: float,
-    tests: tuple[tuple[float, float], ...],
+    tests: tuple[tuple[float, float, float], ...],
     rules: Rules,
 ) -> bool:
     """Certain by the churn null, and by user sampling beyond the margin, raw and adjusted, and material."""
-    if not any(z > 0 and p <= rules.alpha_fail for z, p in tests):
+    if not any(z > 0 and fail_p <= rules.alpha_fail for z, _, fail_p in tests):
         return False
     if exposure.difference <= rules.materiality:
         return False
@@ -153,11 +154,14 @@ def _inside(evidence: Evidence, rules: Rules) -> bool:
 
 
 def _figures_inside(figures: Figures, rules: Rules) -> bool:
+    """Whether the interval with churn lies inside, and what is shipped does: with rebuilds they need not agree."""
     if figures.nothing:
         return True
-    by_ratio = figures.base > 0 and figures.head > 0 and figures.churned_log.within(math.log(rules.margin))
+    margin = math.log(rules.margin)
+    by_ratio = figures.base > 0 and figures.head > 0 and figures.churned_log.within(margin)
+    by_ratio = by_ratio and abs(figures.log_ratio) <= margin
     immaterial = rules.severity is not Severity.CRITICAL and figures.churned.within(rules.materiality)
-    return by_ratio or immaterial
+    return by_ratio or (immaterial and abs(figures.difference) <= rules.materiality)
 
 
 def _reason(evidence: Evidence, rules: Rules) -> str:
@@ -181,7 +185,7 @@ def _reason(evidence: Evidence, rules: Rules) -> str:
         return f"{name} ratio {math.exp(figures.log_ratio):.3g} is beyond the margin, but chance could explain it"
     if not figures.inner_log.within(margin):
         return f"too few users: {_users_needed(evidence.users, figures, margin)} for {name}"
-    return f"churn of items too large for {name}: ask for rebuilds of base and head"
+    return f"churn of items too large for {name}: {evidence.rebuild_help}"
 
 
 def _users_needed(users: int, figures: Figures, margin: float) -> str:

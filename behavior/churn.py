@@ -30,8 +30,11 @@ if TYPE_CHECKING:
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 
-_DEEP_SCALE = 256.0  # fractions kept when the deep shifts become whole numbers
+_ROOT_SCALE = 256.0  # fractions kept when shifts over square roots become whole numbers
 _NEGLIGIBLE = 1e-12  # of a cell's total movement: below it, a spread is rounding
+DESIGN = 1.15  # by how much items that move together widen benign z (docs/inference.md says how it was found)
+FAIL_DESIGN = 1.25  # the same where a change is failed, not only flagged
+_PRIOR_PAIRS = 4.0  # pairs of rebuilds that weigh as much as what is known without any
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +42,21 @@ class Churn:
     """What the churn null says of every cell. Arrays are slices x cohorts x statistics unless said otherwise.
 
     ``statistics`` names the last axis. ``z`` is the studentised shift; 0 where permuted labels cannot differ (nothing
-    moved, or a slice that fills its strata). ``adjusted_p`` is max-T over the slice's family, ``p`` (slices x cohorts)
-    is over the cell's own statistics. ``expected`` and ``spread`` are the mean and standard deviation of the shift of
+    moved, or a slice that fills its strata). ``adjusted_p`` is max-T over the slice's family; ``fail_p`` is the same with
+    the wider allowance for items that move together, by which a change may be failed; ``p`` (slices x cohorts) is over
+    the cell's own statistics. ``expected`` and ``spread`` are the mean and standard deviation of the shift of
     exposure at ``k`` under permutation, as shares, slices x cohorts; ``seen_spread`` is that of how many of the slice's
     items a user sees, and ``seen_relative`` is it over their number. No spread is less than what the slice's own items
     would give if each moved by itself, which covers slices whose strata hold nothing to compare them with.
     ``critical`` is each slice's family threshold for ``z`` at alpha. ``power_unit`` is the relative lift of all of a
-    slice's items that moves ``z`` by one, the smallest over ``top`` and ``deep``, slices x cohorts; infinite where the
+    slice's items that moves ``z`` by one, the smallest over all but ``reach``, slices x cohorts; infinite where the
     slice is not shown.
     """
 
     statistics: tuple[str, ...]
     z: Floats
     adjusted_p: Floats
+    fail_p: Floats
     p: Floats
     expected: Floats
     spread: Floats
@@ -59,17 +64,21 @@ class Churn:
     seen_relative: Floats
     critical: Floats
     power_unit: Floats
+    design: tuple[float, ...]
     strata: int
     moved: int
 
 
-def churn(panel: Panel, measured: Measured, probe: str) -> Churn:
+def churn(panel: Panel, measured: Measured, probe: str, *, scale: int = 1, within: Sequence[ItemSums] = ()) -> Churn:
     """Permute labels within strata and judge every cell.
 
     Args:
         panel: gives labels, families, number of permutations and seed.
         measured: item sums of base and head.
         probe: part of the key of the randomness.
+        scale: how many times a single pair's whole numbers the sums are (sums over several builds).
+        within: item sums of pairs of builds of one side, which differ by churn alone: the null is checked against
+            them. ``design`` is what each statistic's ``z`` was divided by.
     """
     sums, users = measured.sums, measured.users
     statistics, shifts = item_shifts(sums)
@@ -81,15 +90,17 @@ def churn(panel: Panel, measured: Measured, probe: str) -> Churn:
     scale = _cells(abs(labels).T @ np.abs(shifts), cohorts)
     real = spread > _NEGLIGIBLE * scale
     inverse = np.where(real, 1.0 / np.where(real, spread, 1.0), 0.0)
-    z = (observed - expected) * inverse
+    design = _design(panel, within, len(statistics))
+    z = (observed - expected) * inverse / design
     families = [slice_.family for slice_ in panel.slices]
     draws = Draws(panel.toml.permutations, panel.toml.seed, probe)
     maxima, count = permute(labels, shifts, codes, Studentised(z, expected, inverse), families, draws)
-    adjusted = np.ones_like(z)
+    adjusted, failing = np.ones_like(z), np.ones_like(z)
     critical = np.zeros(len(families))
     for family, maximum in maxima.items():
         of_family = np.array([name == family for name in families])
         adjusted[of_family] = _exceedance(maximum, np.abs(z[of_family]))
+        failing[of_family] = _exceedance(maximum, np.abs(z[of_family]) * (DESIGN / FAIL_DESIGN))
         critical[of_family] = np.quantile(maximum, 1.0 - panel.toml.alpha, method="higher")
     unit = np.maximum(users, 1) * measured.unit
     alone = _cells(np.sqrt(labels.multiply(labels).T @ (shifts**2)), cohorts)
@@ -100,34 +111,60 @@ def churn(panel: Panel, measured: Measured, probe: str) -> Churn:
         statistics=statistics,
         z=z,
         adjusted_p=adjusted,
+        fail_p=failing,
         p=(1.0 + count) / (panel.toml.permutations + 1.0),
         expected=expected[:, :, 0] / unit,
         spread=np.maximum(spread, alone)[:, :, 0] / unit,
-        seen_spread=seen_spread / np.maximum(users, 1),
+        seen_spread=seen_spread / np.maximum(users, 1) / scale,
         seen_relative=np.divide(seen_spread, middle, out=np.zeros_like(middle), where=middle > 0),
         critical=critical,
-        power_unit=_power_unit(labels, sums, spread, statistics),
+        power_unit=_power_unit(labels, sums, spread * design, statistics),
+        design=tuple(map(float, design)),
         strata=int(codes.max(initial=-1)) + 1,
         moved=int((shifts != 0).any(axis=1).sum()),
     )
 
 
+def _design(panel: Panel, within: Sequence[ItemSums], statistics: int) -> Floats:
+    """By how much each statistic's ``z`` is wider than permuted labels say, since related items move together.
+
+    Users who like one thing like another, and so items of a topic rise and fall with one another; labels that follow
+    topics then vary more than labels dealt out at random. Where builds that differ in seed only are at hand, the root
+    mean square of their ``z`` over the primary cells tells; the constant counts as much as four pairs of builds.
+    """
+    squares = np.zeros(statistics)
+    primary = [index for index, slice_ in enumerate(panel.slices) if slice_.family == "primary"]
+    for sums in within:
+        _, shifts = item_shifts(sums)
+        labels = sparse.csr_array(panel.membership[sums.items][:, primary])
+        mean, spread = null_moments(labels, shifts, strata(sums, panel.match))
+        real = spread > _NEGLIGIBLE * (abs(labels).T @ np.abs(shifts))
+        squared = np.where(real, (labels.T @ shifts - mean) / np.where(real, spread, 1.0), 0.0) ** 2
+        counted = np.maximum(real.reshape(len(primary), statistics, -1).sum(axis=(0, 2)), 1)
+        squares += squared.reshape(len(primary), statistics, -1).sum(axis=(0, 2)) / counted
+    known = (_PRIOR_PAIRS * DESIGN**2 + squares) / (_PRIOR_PAIRS + len(within))
+    return np.asarray(np.sqrt(np.maximum(known, 1.0)))
+
+
 def item_shifts(sums: ItemSums) -> tuple[tuple[str, ...], Floats]:
     """The statistics' names and every item's shift for each: shown items x (statistics x cohorts), whole numbers.
 
-    ``top`` is head's less base's weight at ``k``; ``deep`` is ``(h - b) / sqrt(h + b)`` at depth, since the churn of
-    an item grows with its exposure; ``reach`` is the change in how many users see the item at all.
+    ``top`` is head's less base's weight at ``k``; ``near`` is ``(h - b) / sqrt(h + b)`` of the same weights, since the
+    churn of an item grows with its exposure; ``deep`` is that at depth, ``middle`` at ``5 k`` where depth goes far
+    beyond; ``reach`` is the change in how many users see the item at all.
     """
-    names = ["top"]
-    blocks = [sums.top[1] - sums.top[0]]
+    blocks = {"top": sums.top[1] - sums.top[0], "near": _rooted(sums.top)}
+    if sums.middle is not None:
+        blocks["middle"] = _rooted(sums.middle)
     if sums.deep is not None:
-        base, head = sums.deep
-        both = np.sqrt(np.maximum(base + head, 1))
-        names.append("deep")
-        blocks.append(np.rint((head - base) / both * _DEEP_SCALE))
-    names.append("reach")
-    blocks.append(sums.seen[1] - sums.seen[0])
-    return tuple(names), coarse(np.ascontiguousarray(np.concatenate(blocks, axis=0).T, dtype=np.float64))
+        blocks["deep"] = _rooted(sums.deep)
+    blocks["reach"] = sums.seen[1] - sums.seen[0]
+    return tuple(blocks), coarse(np.ascontiguousarray(np.concatenate(list(blocks.values()), axis=0).T, dtype=float))
+
+
+def _rooted(sides: tuple[Integers, Integers]) -> Floats:
+    base, head = sides
+    return np.asarray(np.rint((head - base) / np.sqrt(np.maximum(base + head, 1)) * _ROOT_SCALE))
 
 
 def null_moments(labels: sparse.csr_array, shifts: Floats, codes: Integers) -> tuple[Floats, Floats]:
@@ -168,10 +205,11 @@ def _power_unit(labels: sparse.csr_array, sums: ItemSums, spread: Floats, statis
     """
     middle = labels.T @ ((sums.top[0] + sums.top[1]).T / 2.0)
     units = [_unit(spread[:, :, 0], middle)]
-    if sums.deep is not None:
-        # A lift λ of everything gives (h - b)/√(h + b) ≈ λ √(b + h) / 2 an item.
-        roots = labels.T @ (np.sqrt((sums.deep[0] + sums.deep[1]).T) / 2.0 * _DEEP_SCALE)
-        units.append(_unit(spread[:, :, statistics.index("deep")], roots))
+    for name, sides in (("near", sums.top), ("middle", sums.middle), ("deep", sums.deep)):
+        if sides is not None:
+            # A lift λ of everything gives (h - b)/√(h + b) ≈ λ √(b + h) / 2 an item.
+            roots = labels.T @ (np.sqrt((sides[0] + sides[1]).T) / 2.0 * _ROOT_SCALE)
+            units.append(_unit(spread[:, :, statistics.index(name)], roots))
     smallest = np.minimum.reduce(units)
     nothing_moved = (spread == 0).all(axis=2) & (middle > 0)
     return np.asarray(np.where(nothing_moved, 0.0, smallest))

@@ -61,12 +61,12 @@ def test_items_that_differ_in_what_is_matched_on_are_never_exchanged() -> None:
 
 def test_shifts_are_whole_numbers() -> None:
     names, shifts = item_shifts(
-        replace(_sums([5, 0, 9], [1, 4, 9]), deep=(np.array([[5, 0, 9]]), np.array([[1, 4, 9]])))
+        replace(_sums([5, 0, 9], [1, 4, 9]), deep=(np.array([[5, 0, 9]]), np.array([[1, 16, 9]])))
     )
-    assert names == ("top", "deep", "reach")
+    assert names == ("top", "near", "deep", "reach")
     assert shifts[:, 0].tolist() == [-4, 4, 0]
     assert (shifts == np.rint(shifts)).all()
-    assert shifts[1, 1] == pytest.approx(256 * 2)
+    assert shifts[1, 1:3].tolist() == [256 * 2, 256 * 4]
 
 
 def test_a_cell_of_one_stratum_has_the_p_of_full_enumeration(panel_folder: Callable[..., Any]) -> None:

@@ -46,7 +46,7 @@ def _case(
         exposure=exposure,
         reach=_figures(0.5, 0.5, 0.01, 0.02),
         adjusted_log=math.log(ratio),
-        tests=((math.copysign(5.0, ratio - 1), p), (0.1, 1.0)),
+        tests=((math.copysign(5.0, ratio - 1), p, p), (0.1, 1.0, 1.0)),
     )
     return replace(case, **more)
 
@@ -65,9 +65,9 @@ def _case(
         # Beyond the margin, but strata explain it.
         (_case(1.25, CERTAIN, adjusted_log=math.log(1.05)), "shifted"),
         # Significant only by a statistic of the other sign.
-        (_case(1.25, CERTAIN, tests=((-5.0, CERTAIN),)), "shifted"),
+        (_case(1.25, CERTAIN, tests=((-5.0, CERTAIN, CERTAIN),)), "shifted"),
         # By a second statistic of the same sign.
-        (_case(1.25, CERTAIN, tests=((1.0, NONE), (5.0, CERTAIN))), "amplified"),
+        (_case(1.25, CERTAIN, tests=((1.0, NONE, NONE), (5.0, CERTAIN, CERTAIN))), "amplified"),
         # Relatively much, absolutely nothing.
         (_case(1.5, CERTAIN, base=0.0001), "shifted"),
         # Reach certainly beyond the margin where share only probably is.
@@ -91,7 +91,7 @@ def test_the_mirror_image_has_the_mirrored_verdict(ratio: float, p: float) -> No
         exposure=case.exposure.mirrored(),
         reach=case.reach.mirrored(),
         adjusted_log=-case.adjusted_log,
-        tests=tuple((-z, chance) for z, chance in case.tests),
+        tests=tuple((-z, *chances) for z, *chances in case.tests),
     )
     mirror = {CellVerdict.AMPLIFIED: CellVerdict.SUPPRESSED}
     verdict = judge(case, RULES).verdict
@@ -100,7 +100,7 @@ def test_the_mirror_image_has_the_mirrored_verdict(ratio: float, p: float) -> No
 
 
 def _from_zero(head: float, half: float, p: float) -> Evidence:
-    return _case(1.0, p, exposure=_figures(0.0, head, half, half), adjusted_log=math.nan, tests=((5.0, p),))
+    return _case(1.0, p, exposure=_figures(0.0, head, half, half), adjusted_log=math.nan, tests=((5.0, p, p),))
 
 
 @pytest.mark.parametrize(
