@@ -9,24 +9,49 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from behavior._intervals import normal
+from behavior._build_findings import build_findings
+from behavior._churned import from_builds, from_permutations
 from behavior._judge import Evidence, Figures, Range, Rules, judge
 from behavior._label_noise import label_noise
+from behavior._rebuild_help import help_words
 from behavior._sampling import Sampled, sample_exposure, sample_reach
 from behavior.cells import Cell
 from behavior.churn import churn
 from behavior.exposure import measure
+from behavior.rebuilds import measure_builds, within_pairs
+from evidence import CellVerdict
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from behavior._churned import Churned
     from behavior._sampling import Limits
     from behavior.churn import Churn
     from behavior.exposure import Measured
     from behavior.panels import Panel
+    from behavior.rebuilds import Builds, Rebuilds
     from behavior.slates import Slates
+    from evidence import Finding
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 POWER = 0.8416212335729143  # the normal quantile of 80 %
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What rebuilds there were and what more would do. ``base`` and ``head`` count builds, the shipped ones included.
+
+    ``open_cells`` are primary and inconclusive, ``more`` of each side would close those of them that rebuilds can,
+    ``hopeless`` counts the others. ``design`` is what each statistic's z was divided by after a look at the rebuilds.
+    """
+
+    base: int
+    head: int
+    open_cells: int
+    more: int
+    hopeless: int
+    design: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +65,24 @@ class Analysis:
     strata: int
     moved: int
     depth: int | None
+    findings: tuple[Finding, ...] = ()
+    rebuilt: Rebuilt | None = None
 
 
-def analyse(panel: Panel, base: Slates, head: Slates, probe: str) -> Analysis:
-    """Judge every slice in every cohort. Base and head answer the same requests."""
+def analyse(panel: Panel, base: Slates, head: Slates, probe: str, rebuilds: Rebuilds | None = None) -> Analysis:
+    """Judge every slice in every cohort. Base and head, and all rebuilds, answer the same requests."""
     measured = measure(panel, base, head)
-    null = churn(panel, measured, probe)
     labels = label_noise(panel, measured.sums, np.asarray(measured.users * measured.unit, dtype=np.float64))
     exposure = labels.in_exposure(sample_exposure(panel, measured, probe), panel.toml.alpha)
     reach = labels.in_reach(sample_reach(panel, measured), panel.toml.alpha)
-    judged = _Table(panel, measured, null, exposure, reach, probe)
+    builds = measure_builds(panel, base, head, rebuilds) if rebuilds else None
+    if builds is None:
+        null = churn(panel, measured, probe)
+        churned = from_permutations(panel, null, exposure, reach)
+    else:
+        null = churn(panel, builds.pooled, probe, multiple=builds.multiple, within=within_pairs(builds))
+        churned = from_builds(panel, builds, probe, labels)
+    judged = _Table(panel, measured, null, (exposure, reach), churned, probe)
     cells = tuple(
         judged.cell(slice_, cohort) for slice_ in range(len(panel.slices)) for cohort in range(len(panel.cohorts))
     )
@@ -61,6 +94,8 @@ def analyse(panel: Panel, base: Slates, head: Slates, probe: str) -> Analysis:
         strata=null.strata,
         moved=null.moved,
         depth=None if base.deep is None or head.deep is None else min(base.deep.shape[1], head.deep.shape[1]),
+        findings=() if builds is None else tuple(build_findings(panel, builds)),
+        rebuilt=None if builds is None else judged.rebuilt(cells, builds),
     )
 
 
@@ -68,28 +103,45 @@ class _Table:
     """All arrays of an analysis, slices x cohorts, from which cells are taken."""
 
     def __init__(
-        self, panel: Panel, measured: Measured, null: Churn, exposure: Sampled, reach: Sampled, probe: str
+        self,
+        panel: Panel,
+        measured: Measured,
+        null: Churn,
+        sampled: tuple[Sampled, Sampled],
+        churned: tuple[Churned, Churned],
+        probe: str,
     ) -> None:
         self.panel, self.measured, self.null, self.probe = panel, measured, null, probe
-        self.exposure, self.reach = exposure, reach
-        quantile = normal(1 - 2 * panel.toml.alpha)
-        relative = _relative_spread(null.spread, exposure)
-        self.exposure_churned = exposure.inner.widened(
-            exposure.spread, exposure.difference, quantile * relative, quantile * null.spread
+        self.exposure, self.reach = sampled
+        self.churned = churned
+        self.adjusted_log = _adjusted_log(churned[0].sampled, null.expected)
+
+    def more_builds(self, at: tuple[int, int]) -> int | None:
+        """How many more builds of each side would close a cell, by exposure and by reach; None if none would."""
+        more = [quantity.more(self.panel, at) for quantity in self.churned]
+        return None if any(count is None for count in more) else max(count for count in more if count is not None)
+
+    def rebuilt(self, cells: Sequence[Cell], builds: Builds) -> Rebuilt:
+        """What more rebuilds would do for the cells that are open."""
+        wanted = []
+        for index, cell in enumerate(cells):
+            if cell.family == "primary" and cell.verdict is CellVerdict.INCONCLUSIVE:
+                wanted.append(self.more_builds(divmod(index, len(self.panel.cohorts))))
+        reachable = [count for count in wanted if count is not None]
+        return Rebuilt(
+            base=builds.counts[0],
+            head=builds.counts[1],
+            open_cells=len(wanted),
+            more=max(reachable, default=0),
+            hopeless=len(wanted) - len(reachable),
+            design=self.null.design,
         )
-        # Reach saturates: it moves no more, relatively or absolutely, than how many of the items a user sees.
-        larger = reach.base + np.maximum(reach.difference, 0.0)
-        moved = np.where(null.seen_relative > 0, null.seen_relative * larger, null.seen_spread)
-        self.reach_churned = reach.inner.widened(
-            reach.spread, reach.difference, quantile * null.seen_relative, quantile * moved
-        )
-        self.adjusted_log = _adjusted_log(exposure, null.expected)
 
     def cell(self, slice_: int, cohort: int) -> Cell:
         at = (slice_, cohort)
         declared, group = self.panel.slices[slice_], self.panel.cohorts[cohort]
-        exposure, reach = self._figures(self.exposure, self.exposure_churned, at), None
-        reach = self._figures(self.reach, self.reach_churned, at)
+        exposure = self._figures(self.exposure, self.churned[0], at)
+        reach = self._figures(self.reach, self.churned[1], at)
         z, p, fail_p = self.null.z[at], self.null.adjusted_p[at], self.null.fail_p[at]
         evidence = Evidence(
             users=int(self.measured.users[cohort]),
@@ -98,6 +150,7 @@ class _Table:
             reach=reach,
             adjusted_log=float(self.adjusted_log[at]),
             tests=tuple(zip(map(float, z), map(float, p), map(float, fail_p), strict=True)),
+            rebuild_help=lambda: help_words(self.more_builds(at)),
         )
         toml = self.panel.toml
         judged = judge(
@@ -141,7 +194,7 @@ class _Table:
         )
 
     @staticmethod
-    def _figures(sampled: Sampled, churned: Limits, at: tuple[int, int]) -> Figures:
+    def _figures(sampled: Sampled, churned: Churned, at: tuple[int, int]) -> Figures:
         def log_range(limits: Limits) -> Range:
             return Range(float(limits.log_low[at]), float(limits.log_high[at]))
 
@@ -156,16 +209,10 @@ class _Table:
             log_ratio=float(sampled.spread.log_ratio[at]),
             outer_log=log_range(sampled.outer),
             outer=plain_range(sampled.outer),
-            inner_log=log_range(sampled.inner),
-            churned_log=log_range(churned),
-            churned=plain_range(churned),
+            inner_log=log_range(churned.sampled.inner),
+            churned_log=log_range(churned.limits),
+            churned=plain_range(churned.limits),
         )
-
-
-def _relative_spread(spread: Floats, exposure: Sampled) -> Floats:
-    """The churn's standard deviation of ``ln rho``: the shift's over the geometric mean of both sides' exposure."""
-    middle = np.sqrt(np.maximum(exposure.base * (exposure.base + exposure.difference), 0.0))
-    return np.divide(spread, middle, out=np.zeros_like(spread), where=middle > 0)
 
 
 def _adjusted_log(exposure: Sampled, expected: Floats) -> Floats:

@@ -5,8 +5,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from evidence import CellVerdict, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FEWEST_USERS = 30  # below this an interval says nothing: "no change among 30" still allows 1 user in 10
 
@@ -79,7 +83,7 @@ class Evidence:
     reach: Figures
     adjusted_log: float
     tests: tuple[tuple[float, float, float], ...]
-    rebuild_help: str = "ask for rebuilds of base and head"
+    rebuild_help: Callable[[], str] = lambda: "ask for rebuilds of base and head"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +189,7 @@ def _reason(evidence: Evidence, rules: Rules) -> str:
         return f"{name} ratio {math.exp(figures.log_ratio):.3g} is beyond the margin, but chance could explain it"
     if not figures.inner_log.within(margin):
         return f"too few users: {_users_needed(evidence.users, figures, margin)} for {name}"
-    return f"churn of items too large for {name}: {evidence.rebuild_help}"
+    return f"churn of items too large for {name}: {evidence.rebuild_help()}"
 
 
 def _users_needed(users: int, figures: Figures, margin: float) -> str:

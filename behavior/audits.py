@@ -20,13 +20,17 @@ _FAILING = (CellVerdict.AMPLIFIED, CellVerdict.SUPPRESSED)
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """How one probe went: ``run``, or ``not-run`` with the reason. ``searched`` says how much was looked at."""
+    """How one probe went: ``run``, or ``not-run`` with the reason. ``searched`` says how much was looked at.
+
+    ``findings`` are the probe's own, beside those of cells; each forbids a pass. They stand among the audit's.
+    """
 
     name: str
     run: bool
     summary: str = ""
     reason: str | None = None
     searched: Mapping[str, Any] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The probe as it stands in ``formats.md``."""

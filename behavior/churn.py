@@ -41,16 +41,17 @@ _PRIOR_PAIRS = 4.0  # pairs of rebuilds that weigh as much as what is known with
 class Churn:
     """What the churn null says of every cell. Arrays are slices x cohorts x statistics unless said otherwise.
 
-    ``statistics`` names the last axis. ``z`` is the studentised shift; 0 where permuted labels cannot differ (nothing
-    moved, or a slice that fills its strata). ``adjusted_p`` is max-T over the slice's family; ``fail_p`` is the same with
-    the wider allowance for items that move together, by which a change may be failed; ``p`` (slices x cohorts) is over
-    the cell's own statistics. ``expected`` and ``spread`` are the mean and standard deviation of the shift of
-    exposure at ``k`` under permutation, as shares, slices x cohorts; ``seen_spread`` is that of how many of the slice's
-    items a user sees, and ``seen_relative`` is it over their number. No spread is less than what the slice's own items
-    would give if each moved by itself, which covers slices whose strata hold nothing to compare them with.
-    ``critical`` is each slice's family threshold for ``z`` at alpha. ``power_unit`` is the relative lift of all of a
-    slice's items that moves ``z`` by one, the smallest over all but ``reach``, slices x cohorts; infinite where the
-    slice is not shown.
+    ``statistics`` names the last axis. ``z`` is the studentised shift; 0 where permuted labels cannot differ
+    (nothing moved, or a slice that fills its strata). ``adjusted_p`` is max-T over the slice's family, with an
+    allowance for items that move together (``design``); ``fail_p`` is the same with a wider one, by which a change
+    may be failed; ``p`` (slices x cohorts) is over the cell's own statistics, by permuted labels alone.
+    ``expected`` and ``spread`` are the mean and standard deviation of the shift of exposure at ``k`` under
+    permutation, as shares, slices x cohorts; ``seen_spread`` is that of how many of the slice's items a user sees,
+    and ``seen_relative`` is it over their number. No spread is less than what the slice's own items would give if
+    each moved by itself, which covers slices whose strata hold nothing to compare them with. ``critical`` is each
+    slice's family threshold for ``z`` at alpha. ``power_unit`` is the relative lift of all of a slice's items that
+    moves ``z`` by one, the smallest over all but ``reach``, slices x cohorts; infinite where the slice is not
+    shown.
     """
 
     statistics: tuple[str, ...]
@@ -69,14 +70,14 @@ class Churn:
     moved: int
 
 
-def churn(panel: Panel, measured: Measured, probe: str, *, scale: int = 1, within: Sequence[ItemSums] = ()) -> Churn:
+def churn(panel: Panel, measured: Measured, probe: str, *, multiple: int = 1, within: Sequence[ItemSums] = ()) -> Churn:
     """Permute labels within strata and judge every cell.
 
     Args:
         panel: gives labels, families, number of permutations and seed.
         measured: item sums of base and head.
         probe: part of the key of the randomness.
-        scale: how many times a single pair's whole numbers the sums are (sums over several builds).
+        multiple: how many times a single pair's whole numbers the sums are (sums over several builds).
         within: item sums of pairs of builds of one side, which differ by churn alone: the null is checked against
             them. ``design`` is what each statistic's ``z`` was divided by.
     """
@@ -91,10 +92,11 @@ def churn(panel: Panel, measured: Measured, probe: str, *, scale: int = 1, withi
     real = spread > _NEGLIGIBLE * scale
     inverse = np.where(real, 1.0 / np.where(real, spread, 1.0), 0.0)
     design = _design(panel, within, len(statistics))
-    z = (observed - expected) * inverse / design
+    plain = (observed - expected) * inverse
+    z = plain / design
     families = [slice_.family for slice_ in panel.slices]
     draws = Draws(panel.toml.permutations, panel.toml.seed, probe)
-    maxima, count = permute(labels, shifts, codes, Studentised(z, expected, inverse), families, draws)
+    maxima, count = permute(labels, shifts, codes, Studentised(plain, expected, inverse), families, draws)
     adjusted, failing = np.ones_like(z), np.ones_like(z)
     critical = np.zeros(len(families))
     for family, maximum in maxima.items():
@@ -104,6 +106,7 @@ def churn(panel: Panel, measured: Measured, probe: str, *, scale: int = 1, withi
         critical[of_family] = np.quantile(maximum, 1.0 - panel.toml.alpha, method="higher")
     unit = np.maximum(users, 1) * measured.unit
     alone = _cells(np.sqrt(labels.multiply(labels).T @ (shifts**2)), cohorts)
+    spread = spread * design
     seen_spread = np.maximum(spread, alone)[:, :, -1]
     seen = [labels.T @ side.T.astype(np.float64) for side in sums.seen]
     middle = np.sqrt(seen[0] * seen[1])
@@ -115,10 +118,10 @@ def churn(panel: Panel, measured: Measured, probe: str, *, scale: int = 1, withi
         p=(1.0 + count) / (panel.toml.permutations + 1.0),
         expected=expected[:, :, 0] / unit,
         spread=np.maximum(spread, alone)[:, :, 0] / unit,
-        seen_spread=seen_spread / np.maximum(users, 1) / scale,
+        seen_spread=seen_spread / np.maximum(users, 1) / multiple,
         seen_relative=np.divide(seen_spread, middle, out=np.zeros_like(middle), where=middle > 0),
         critical=critical,
-        power_unit=_power_unit(labels, sums, spread * design, statistics),
+        power_unit=_power_unit(labels, sums, spread, statistics),
         design=tuple(map(float, design)),
         strata=int(codes.max(initial=-1)) + 1,
         moved=int((shifts != 0).any(axis=1).sum()),

@@ -12,14 +12,19 @@ Sums of builds are multiplied by the other side's number of builds, so that they
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from behavior.exposure import REACH_DEGREE, ItemSums, Measured, Moments, measure
+from behavior._overlaps import Overlaps, overlaps
+from behavior._tally import MANY_EXPOSED, REACH_DEGREE, cohorts_of_users
+from behavior.exposure import ItemSums, Measured, Moments, measure
 from behavior.slates import require_same_requests
 
 if TYPE_CHECKING:
+    from scipy import sparse
+
     from behavior.panels import Panel
     from behavior.slates import Slates
 
@@ -42,14 +47,14 @@ class Rebuilds:
 class Builds:
     """All builds measured. The first of each side is the shipped one.
 
-    ``pooled`` is the comparison of means over builds; its whole numbers are ``scale`` times those of a single pair.
+    ``pooled`` is the comparison of means over builds; its whole numbers are ``multiple`` times those of a single pair.
     ``shares`` and ``reaches`` are each build's means, builds x slices x cohorts, base's and head's.
     ``sums`` are the item sums of single builds, on the items of ``pooled``; ``overlaps`` are described in
     ``Overlaps``.
     """
 
     pooled: Measured
-    scale: int
+    multiple: int
     shares: tuple[Floats, Floats]
     reaches: tuple[Floats, Floats]
     sums: tuple[tuple[ItemSums, ...], tuple[ItemSums, ...]]
@@ -64,19 +69,6 @@ class Builds:
     def freedom(self) -> int:
         """Degrees of freedom of the churn variance; zero where no side has two builds."""
         return sum(self.counts) - 2
-
-
-@dataclass(frozen=True, slots=True)
-class Overlaps:
-    """Mean share of the first ``k`` items that two builds show to the same user: requests of each side, and across.
-
-    ``base`` and ``head`` are one value a request, over pairs of builds of that side (None with a single build);
-    ``across`` is over pairs of a build of base and one of head.
-    """
-
-    base: Floats | None
-    head: Floats | None
-    across: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +93,21 @@ def measure_builds(panel: Panel, base: Slates, head: Slates, rebuilds: Rebuilds)
         for number, build in enumerate(builds[1:], 1):
             require_same_requests(base, build, panel, ("base", f"{name} rebuild {number}"))
     longest = max(map(len, sides))
-    pairs = [measure(panel, *(side[min(index, len(side) - 1)] for side in sides)) for index in range(longest)]
+    pairs = [
+        measure(panel, *(side[min(index, len(side) - 1)] for side in sides), by_user=True) for index in range(longest)
+    ]
     items = np.unique(np.concatenate([pair.sums.items for pair in pairs]))
     sums = tuple(
         tuple(_on(items, pairs[index].sums, which) for index in range(len(side))) for which, side in enumerate(sides)
     )
     counts = [len(side) for side in sides]
-    values = [sum(pairs[index].values[which] for index in range(len(side))) for which, side in enumerate(sides)]
+    values = [
+        np.sum([_values(pairs[index], which) for index in range(len(side))], 0) for which, side in enumerate(sides)
+    ]
     seen = [_seen(panel, side) for side in sides]
     weighted = [total * counts[1 - which] for which, total in enumerate(values)]
     reached = [total * float(counts[1 - which]) for which, total in enumerate(seen)]
-    scale = counts[0] * counts[1]
+    multiple = counts[0] * counts[1]
     first = pairs[0]
     users = np.maximum(first.users, 1)[:, None]
     shares, reaches = [], []
@@ -119,23 +115,24 @@ def measure_builds(panel: Panel, base: Slates, head: Slates, rebuilds: Rebuilds)
         measured = [pairs[index] for index in range(len(side))]
         shares.append(np.array([_mean(pair.exposure, which) / users / pair.unit for pair in measured]).swapaxes(1, 2))
         reaches.append(np.array([_mean(pair.reach, which) / users for pair in measured]).swapaxes(1, 2))
+    members = cohorts_of_users(panel)[np.unique(base.user.astype(np.int64))].T.tocsr()
+    exposure = _moments(members, weighted[0], weighted[1])
     pooled = Measured(
-        unit=first.unit * scale,
+        unit=first.unit * multiple,
         users=first.users,
         changed=first.changed,
         sums=_added(items, sums, (counts[0], counts[1])),
-        exposure=_moments(first, weighted[0], weighted[1]),
-        reach=_moments(first, reached[0] / scale, reached[1] / scale),
-        values=(weighted[0], weighted[1]),
-        members=first.members,
+        exposure=exposure,
+        reach=_moments(members, reached[0] / multiple, reached[1] / multiple),
+        few=_few(members, exposure.exposed, weighted[0], weighted[1]),
     )
     return Builds(
         pooled=pooled,
-        scale=scale,
+        multiple=multiple,
         shares=(shares[0], shares[1]),
         reaches=(reaches[0], reaches[1]),
         sums=(sums[0], sums[1]),
-        overlaps=_overlaps(*sides),
+        overlaps=overlaps(*sides),
     )
 
 
@@ -160,7 +157,7 @@ def within_pairs(builds: Builds) -> list[ItemSums]:
     """Item sums of neighbouring builds of one side, as if one were base and the other head: what churn alone does."""
     pairs = []
     for side in builds.sums:
-        for earlier, later in zip(side, side[1:], strict=False):
+        for earlier, later in pairwise(side):
             pairs.append(
                 ItemSums(
                     items=builds.pooled.sums.items,
@@ -218,8 +215,22 @@ def _mean(moments: Moments, which: int) -> Floats:
     return moments.base if which == 0 else moments.base + moments.gain
 
 
-def _moments(first: Measured, base: Floats, head: Floats) -> Moments:
-    gain, members = head - base, first.members
+def _values(pair: Measured, which: int) -> Floats:
+    return np.zeros((0, 0)) if pair.values is None else pair.values[which]
+
+
+def _few(members: sparse.csr_array, exposed: Integers, base: Floats, head: Floats) -> dict[tuple[int, int], Floats]:
+    """The exposed users' exposures of each cell (cohort, slice) that has few of them."""
+    found = {}
+    for cohort, slice_ in np.argwhere((exposed > 0) & (exposed < MANY_EXPOSED)).tolist():
+        users = members.indices[members.indptr[cohort] : members.indptr[cohort + 1]]
+        values = np.column_stack([base[users, slice_], head[users, slice_]])
+        found[cohort, slice_] = values[(values > 0).any(axis=1)]
+    return found
+
+
+def _moments(members: sparse.csr_array, base: Floats, head: Floats) -> Moments:
+    gain = head - base
     return Moments(
         base=members @ base,
         gain=members @ gain,
@@ -243,23 +254,3 @@ def _seen(panel: Panel, side: tuple[Slates, ...]) -> Floats:
         for build in side:
             total[:, slice_] += np.maximum.reduceat(of_slice[build.top].any(axis=1), starts)
     return total
-
-
-def _overlaps(base: tuple[Slates, ...], head: tuple[Slates, ...]) -> Overlaps:
-    def alike(pairs: list[tuple[Slates, Slates]]) -> Floats | None:
-        if not pairs:
-            return None
-        return np.asarray(np.mean([_alike(left, right) for left, right in pairs], axis=0))
-
-    def neighbours(side: tuple[Slates, ...]) -> list[tuple[Slates, Slates]]:
-        return list(zip(side, side[1:], strict=False))
-
-    longest = max(len(base), len(head))
-    across = alike([(base[index % len(base)], head[index % len(head)]) for index in range(longest)])
-    return Overlaps(alike(neighbours(base)), alike(neighbours(head)), np.zeros(0) if across is None else across)
-
-
-def _alike(left: Slates, right: Slates) -> Floats:
-    """The share of each request's first ``k`` items that both show: a slate holds no item twice."""
-    both = np.sort(np.concatenate([left.top, right.top], axis=1), axis=1)
-    return np.asarray((both[:, 1:] == both[:, :-1]).sum(axis=1) / left.top.shape[1], dtype=np.float64)

@@ -136,7 +136,7 @@ def test_a_first_screen_re_ranker_is_found_without_deep_slates(
             row[[lower[0] - 1, lower[0]]] = row[[lower[0], lower[0] - 1]]
     cell = _cell(compare(panel, base, replace(base, top=top)), "state")
     assert cell.verdict in {CellVerdict.SHIFTED, CellVerdict.AMPLIFIED}
-    assert cell.statistic == "top"
+    assert cell.statistic in {"top", "near"}
 
 
 def test_shuffled_slates_hide_nothing_into_a_pass(panel: Panel, people: Any) -> None:
