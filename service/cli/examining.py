@@ -9,13 +9,24 @@ from typing import Annotated
 
 import typer
 
-from behavior import AUDIT_PROBES, Side, audit, compare, locate_artifacts, read_manifest, read_panel, read_slates
+from behavior import (
+    AUDIT_PROBES,
+    Side,
+    Slates,
+    audit,
+    compare,
+    locate_artifacts,
+    read_manifest,
+    read_panel,
+    read_slates,
+)
 from confine import Repository
 from diffing import diff, hunks, read_rules
 from evidence import Artifact, InputError, Json, Revision, Severity, Verdict, document_digest, file_sha256
 from reports import diff_text, report_document, report_html, sarif_document
 from service.cli import words
 from service.cli.output import as_text, leave, say, screen, show, write
+from service.cli.several import SeveralValues
 from service.trees import tree_digest
 
 _Format = Annotated[str, typer.Option(help="text or json.")]
@@ -27,7 +38,7 @@ _Limit = Annotated[str, typer.Option("--fail-on", help="The least severity that 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("diff")(diff_command)
-    app.command("compare")(compare_command)
+    app.command("compare", cls=SeveralValues)(compare_command)
     app.command("audit")(audit_command)
     app.command("review")(review_command)
 
@@ -68,20 +79,40 @@ def diff_command(  # noqa: PLR0913 - one parameter an option
     leave(verdict.exit_code)
 
 
-def compare_command(
+def compare_command(  # noqa: PLR0913 - one parameter an option
     base_slates: Annotated[Path, typer.Argument(help="What base recommended: Parquet or JSON Lines.")],
     head_slates: Annotated[Path, typer.Argument(help="What head recommended.")],
     panel: _Panel,
     *,
     anchor: Annotated[Path | None, typer.Option(help="What an earlier version recommended.")] = None,
+    base_rebuild: Annotated[
+        list[Path] | None, typer.Option(help="What other builds of base recommended, of other seeds; several.")
+    ] = None,
+    head_rebuild: Annotated[
+        list[Path] | None, typer.Option(help="What other builds of head recommended, of other seeds; several.")
+    ] = None,
+    revision: Annotated[
+        int | None, typer.Option(help="The how-manieth look at this change it is: alpha is spent over them.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the document to this file too.")] = None,
     format: _Format = "text",  # noqa: A002 - the option's name
 ) -> None:
     """Compare recorded slates on a panel."""
     _one_of("--format", format, ("text", "json"))
     whom = read_panel(panel)
-    base, head = (read_slates(path, whom, say=say) for path in (base_slates, head_slates))
-    result = compare(whom, base, head, anchor=read_slates(anchor, whom, say=say) if anchor else None)
+
+    def read(path: Path) -> Slates:
+        return read_slates(path, whom, say=say)
+
+    result = compare(
+        whom,
+        read(base_slates),
+        read(head_slates),
+        anchor=read(anchor) if anchor else None,
+        base_rebuilds=[read(path) for path in base_rebuild or ()],
+        head_rebuilds=[read(path) for path in head_rebuild or ()],
+        revision=revision,
+    )
     _finish_audit(result.to_json(), out, format)
 
 

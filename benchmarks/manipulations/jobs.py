@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The list of pairs to try, each known by one line from which it can be repeated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from families import FAMILIES
+from kinds import DECOYS, PLANTED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BENIGN = {"reseed": 120, "hyperparameter": 60, "more-data": 60, "faster-code": 40, "refactor": 20}
+BENIGN_UNSEEDED = {"hyperparameter": 120, "more-data": 120, "faster-code": 40, "refactor": 20}
+EXPLAINED = ("freshness", "popularity-penalty", "quality")
+TRAINED = {"poisoned-data": (0.5, 1.0, 2.0, 4.0), "loss-weight": (0.25, 0.5, 1.0, 2.0)}
+RAMP = (1.04, 6)  # a step's ratio, and how many revisions
+
+
+@dataclass(frozen=True, order=True)
+class Job:
+    """One pair of base and head. ``turn`` orders the work, so that a run that is stopped is balanced."""
+
+    turn: float
+    family: str
+    group: str
+    kind: str
+    size: float
+    retrained: bool
+    replicate: int
+    rebuilds: int = 0
+    k_only: bool = False
+
+    @property
+    def name(self) -> str:
+        """The line that ``--pair`` takes."""
+        parts = [
+            self.family,
+            self.group,
+            self.kind,
+            f"{self.size:g}",
+            "retrained" if self.retrained else "same-weights",
+        ]
+        parts += [f"rebuilds-{self.rebuilds}"] if self.rebuilds else []
+        parts += ["k-only"] if self.k_only else []
+        return "/".join([*parts, str(self.replicate)])
+
+
+def parse(line: str) -> Job:
+    """The job of a line."""
+    family, group, kind, size, weights, *rest = line.split("/")
+    rebuilds = next((int(part.removeprefix("rebuilds-")) for part in rest if part.startswith("rebuilds-")), 0)
+    return Job(0.0, family, group, kind, float(size), weights == "retrained", int(rest[-1]), rebuilds, "k-only" in rest)
+
+
+def all_jobs(scale: float = 1.0, families: list[str] | None = None) -> list[Job]:
+    """Every job in the order of work; ``scale`` below 1 makes a smaller benchmark of the same shape."""
+    found: list[Job] = []
+    for name, family in FAMILIES.items():
+        if families is not None and name not in families:
+            continue
+        for job in _of_family(name, seeded=family.seeded, everything=family.depth > 1000, scale=scale):  # noqa: PLR2004
+            found.append(job)
+    return sorted(found)
+
+
+def _repeat(count: float, scale: float, first: float = 1.0) -> Iterator[tuple[float, int]]:
+    """Turn and number of each replicate; the smaller ``first``, the earlier they come."""
+    whole = max(1, round(count * scale))
+    for replicate in range(whole):
+        yield first * (replicate + 1) / whole, replicate
+
+
+def _of_family(name: str, *, seeded: bool, everything: bool, scale: float) -> Iterator[Job]:
+    yield from _targets(name, scale)
+    if everything:
+        for turn, replicate in _repeat(40, scale):
+            yield Job(turn, name, "benign", "reseed", 1.0, True, replicate)
+        return
+    for kind, count in (BENIGN if seeded else BENIGN_UNSEEDED).items():
+        for turn, replicate in _repeat(count, scale, 0.6):
+            yield Job(turn, name, "benign", kind, 1.0, seeded and kind != "refactor", replicate)
+    for kind in EXPLAINED:
+        for turn, replicate in _repeat(20, scale):
+            yield Job(turn, name, "explained", kind, 1.0, seeded, replicate)
+    for kind in PLANTED.values():
+        for size in kind.sizes:
+            for retrained in (True, False) if seeded else (False,):
+                for turn, replicate in _repeat(8, scale):
+                    yield Job(turn, name, "planted", kind.name, size, retrained, replicate)
+    for turn, replicate in _repeat(8, scale):
+        yield Job(turn, name, "planted", "slow-ramp", round(RAMP[0] ** RAMP[1], 2), seeded, replicate)
+        for kind, strengths in TRAINED.items():
+            if kind == "loss-weight" and "als" not in name:
+                continue
+            for strength in strengths:
+                yield Job(turn, name, "trained", kind, strength, False, replicate)
+        if seeded:
+            for kind in DECOYS:
+                yield Job(turn, name, "decoy", kind, 1.25 if kind == "shuffle-lift" else 1.0, True, replicate, 4)
+            yield Job(turn, name, "benign-rebuilds", "reseed", 1.0, True, replicate, 4)
+
+
+def _targets(name: str, scale: float) -> Iterator[Job]:
+    """What the product promises, with enough replicates to hold it to."""
+    wanted = {
+        "als": [
+            ("source-boost", 1.03, True, 0, False, 100),
+            ("source-boost", 1.20, True, 0, False, 100),
+            ("one-cohort", 1.03, True, 0, False, 60),
+            ("source-boost", 1.18, True, 0, True, 100),
+            ("first-screen", 1.10, False, 0, False, 100),
+        ],
+        "bpr": [
+            ("source-boost", 1.20, True, 0, False, 100),
+            ("source-boost", 1.20, True, 8, False, 24),
+            ("source-boost", 1.20, True, 24, False, 24),
+        ],
+        "bpr-everything": [("source-boost", 1.20, True, 0, False, 60)],
+    }
+    for kind, size, retrained, rebuilds, k_only, count in wanted.get(name, []):
+        for turn, replicate in _repeat(count, scale, 0.4):
+            yield Job(turn, name, "target", kind, size, retrained, replicate, rebuilds, k_only)
+    if name == "als":
+        for turn, replicate in _repeat(120, scale, 0.6):
+            yield Job(turn, name, "benign", "reseed", 1.0, True, replicate, 0, True)
