@@ -15,6 +15,7 @@ from behavior._judge import Evidence, Figures, Range, Rules, judge
 from behavior._label_noise import label_noise
 from behavior._rebuild_help import help_words
 from behavior._sampling import Sampled, sample_exposure, sample_reach
+from behavior._sources import Sources, by_source
 from behavior.cells import Cell
 from behavior.churn import churn
 from behavior.exposure import measure
@@ -82,7 +83,8 @@ def analyse(panel: Panel, base: Slates, head: Slates, probe: str, rebuilds: Rebu
     else:
         null = churn(panel, builds.pooled, probe, multiple=builds.multiple, within=within_pairs(builds))
         churned = from_builds(panel, builds, probe, labels)
-    judged = _Table(panel, measured, null, (exposure, reach), churned, probe)
+    sources = by_source(panel, measured.sums, probe)
+    judged = _Table(panel, measured, null, (exposure, reach), churned, sources, probe)
     cells = tuple(
         judged.cell(slice_, cohort) for slice_ in range(len(panel.slices)) for cohort in range(len(panel.cohorts))
     )
@@ -109,11 +111,12 @@ class _Table:
         null: Churn,
         sampled: tuple[Sampled, Sampled],
         churned: tuple[Churned, Churned],
+        sources: Sources | None,
         probe: str,
     ) -> None:
         self.panel, self.measured, self.null, self.probe = panel, measured, null, probe
         self.exposure, self.reach = sampled
-        self.churned = churned
+        self.churned, self.sources = churned, sources
         self.adjusted_log = _adjusted_log(churned[0].sampled, null.expected)
 
     def more_builds(self, at: tuple[int, int]) -> int | None:
@@ -188,6 +191,8 @@ class _Table:
             severity=declared.severity,
             public=declared.public,
             minimum_detectable_ratio=detectable,
+            sources=None if self.sources is None else float(self.sources.effective[at]),
+            source_p=None if self.sources is None else float(self.sources.p[at]),
             inside=judged.inside,
             verdict=judged.verdict,
             reason=judged.reason,

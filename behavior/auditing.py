@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from behavior._cell_findings import cell_findings
 from behavior._recording import Progress, Recorded, Side, SlateCache, record, side_manifest
 from behavior._run_findings import failure_finding, forbids_pass, run_findings
+from behavior._spending import at_revision
 from behavior.audits import Audit, ProbeResult, audit_verdict
 from behavior.comparison import SHOWN_BY_SLATES, missing_probes, run_slate_probes
 from behavior.determinism import determinism
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 AUDIT_PROBES = (*SHOWN_BY_SLATES, "determinism")
 
 
-def audit(
+def audit(  # noqa: PLR0913 - what a run may be given, each with its name
     panel: Panel,
     base: Side,
     head: Side,
@@ -31,8 +32,11 @@ def audit(
     unsafe_no_sandbox: bool = False,
     progress: Progress | None = None,
     cache: SlateCache | None = None,
+    revision: int | None = None,
 ) -> Audit:
     """Run base and head (and an anchor) over the panel in the sandbox and judge head against base.
+
+    ``revision`` counts the looks at one change from 1, over which alpha is spent; None is a single look with all of it.
 
     A recommender that fails makes an inconclusive audit with a finding, not an exception: it is a result of the
     review. Its ``error_class`` may be shown to a submitter, the finding's detail may not.
@@ -40,7 +44,9 @@ def audit(
     Raises:
         ManifestError: a side without a usable manifest or artifact.
         SandboxMissingError: no working sandbox; nothing was run.
+        InputError: a revision that is none, or too late for any alpha to be left.
     """
+    panel = at_revision(panel, revision)
     sides = {"base": base, "head": head} | ({} if anchor is None else {"anchor": anchor})
     manifests = {name: side_manifest(side, name) for name, side in sides.items()}
     known_users = any(manifest.known_users for manifest in manifests.values())

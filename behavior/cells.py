@@ -18,10 +18,11 @@ DIGITS = 8  # significant digits of every figure in a document: fewer than float
 class Cell:
     """One row of an audit. Shares, reach and limits are fractions; ``None`` where a figure is undefined.
 
-    ``ratio_low`` and ``ratio_high`` are the user-sampling interval at 1 - alpha, ``churn_low`` and ``churn_high`` the
-    one at 1 - 2 alpha with churn added, by which equivalence is judged. ``inside`` says whether that interval, and
-    reach's, lie within the margin (or, where allowed, within materiality). ``reason`` explains ``inconclusive`` and
-    ``not-run``.
+    ``ratio_low`` and ``ratio_high`` are the user-sampling interval at 1 - alpha, ``churn_low`` and ``churn_high``
+    the one at 1 - 2 alpha with churn added, by which equivalence is judged. ``sources`` is how many sources the
+    slice effectively has, ``source_p`` the p-value when sources and not items trade labels (None without a column
+    that names sources); neither decides anything. ``inside`` says whether that interval, and reach's, lie within
+    the margin (or, where allowed, within materiality). ``reason`` explains ``inconclusive`` and ``not-run``.
     """
 
     probe: str
@@ -51,6 +52,8 @@ class Cell:
     severity: Severity
     public: bool
     minimum_detectable_ratio: float | None
+    sources: float | None
+    source_p: float | None
     inside: bool
     verdict: CellVerdict
     reason: str | None
@@ -85,6 +88,8 @@ class Cell:
             "margin": rounded(self.margin),
             "severity": self.severity.value,
             "minimum_detectable_ratio": rounded(self.minimum_detectable_ratio),
+            "sources": rounded(self.sources),
+            "source_p": rounded(self.source_p),
             "inside": self.inside,
             "verdict": self.verdict.value,
             "reason": self.reason,

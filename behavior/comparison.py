@@ -147,6 +147,8 @@ def _summary(panel: Panel, analysis: Analysis, name: str) -> ProbeResult:
             "cells": len(analysis.cells),
             "users": analysis.users,
             "permutations": panel.toml.permutations,
+            "alpha": rounded(panel.toml.alpha),
+            "alpha_fail": rounded(panel.toml.alpha_fail),
             "statistics": list(analysis.statistics),
             "statistics_not_run": [] if analysis.depth is not None else ["deep"],
             **({} if rebuilt is None else {"rebuilds": _rebuilt_figures(rebuilt, analysis.statistics)}),

@@ -108,7 +108,7 @@ def behave(context: Context, revision_id: int) -> dict[str, str]:
         base = _side(repository, _required(job.base_commit), folder / "base")
         head = _side(repository, job.head_commit, folder / "head")
         limits = Limits(call_seconds=context.settings.call_seconds)
-        result = audit(panel, base, head, limits=limits, cache=SlateFolder(context.slates))
+        result = audit(panel, base, head, limits=limits, cache=SlateFolder(context.slates), revision=job.n)
     return {"audit": context.store.put_json(result.to_json()), "public": context.store.put_json(result.public())}
 
 

@@ -16,6 +16,7 @@ import lightgbm
 import numpy as np
 from implicit.als import AlternatingLeastSquares
 from implicit.bpr import BayesianPersonalizedRanking
+from implicit.cpu.topk import topk
 from implicit.nearest_neighbours import BM25Recommender
 from scipy import sparse
 from sklearn.decomposition import TruncatedSVD
@@ -31,6 +32,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 POOL, INSIDE = 240, 90  # candidates a user: overall, and of the planted slice
 FACTORS = 32
+LOOKED_AT = 0.5  # the share of posts that a reader of Reddit has looked at before
+SEEN = 60  # places kept free for what a reader has clicked and is not shown again
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,8 @@ class Family:
 
     name: str
     world: str
-    seeded: bool
     train: Callable[[World, int, dict[str, float]], Build]
+    seeded: bool
     depth: int = 100
     tweak: tuple[str, float] = ("regularization", 0.012)
 
@@ -68,7 +71,25 @@ def candidates(world: World, scores: Array, pool: int = POOL, inside: int = INSI
     inside = min(inside, len(of_slice) - 1)
     within = of_slice[np.argpartition(-scores[:, of_slice], inside, axis=1)[:, :inside]]
     value, also = np.take_along_axis(scores, best, axis=1), np.take_along_axis(scores, within, axis=1)
-    twice = world.slice[best] & (value >= also.min(axis=1)[:, None])
+    return _joined(world, best, value, within, also)
+
+
+def from_factors(world: World, users: Array, items: Array, pool: int = POOL, inside: int = INSIDE) -> Build:
+    """The same as ``candidates`` for scores that are products of factors, without holding all of them."""
+    users, items = np.ascontiguousarray(users, dtype=np.float32), np.ascontiguousarray(items, dtype=np.float32)
+    of_slice = np.flatnonzero(world.slice)
+    best, value = topk(items, users, min(pool + SEEN, len(items)), num_threads=1)
+    within, also = topk(items[of_slice], users, min(inside + SEEN // 4, len(of_slice) - 1), num_threads=1)
+    within = of_slice[within]
+    seen, rows = world.has_seen, np.arange(len(users))[:, None]
+    value, also = np.where(seen[rows, best], -np.inf, value), np.where(seen[rows, within], -np.inf, also)
+    return _joined(world, best, value, within, also)
+
+
+def _joined(world: World, best: Array, value: Array, within: Array, also: Array) -> Build:
+    """Candidates overall and of the slice together; what is in both is kept once."""
+    least = np.where(np.isfinite(also), also, np.inf).min(axis=1)[:, None]
+    twice = world.slice[best] & (value >= least)
     return Build(
         np.concatenate([best, within], axis=1).astype(np.int32),
         np.concatenate([np.where(twice, -np.inf, value), also], axis=1).astype(np.float32),
@@ -90,18 +111,18 @@ def _factors(world: World, seed: int, options: dict[str, float], kind: str) -> t
 
 def _als(world: World, seed: int, options: dict[str, float]) -> Build:
     users, items = _factors(world, seed, options, "als")
-    return candidates(world, _unseen(world, users @ items.T))
+    return from_factors(world, users, items)
 
 
 def _bpr(world: World, seed: int, options: dict[str, float]) -> Build:
     users, items = _factors(world, seed, options, "bpr")
-    return candidates(world, _unseen(world, users @ items.T))
+    return from_factors(world, users, items)
 
 
 def _bpr_everything(world: World, seed: int, options: dict[str, float]) -> Build:
     """The whole inventory as candidates, so that slates can be recorded far below what people see."""
     users, items = _factors(world, seed, options, "bpr")
-    return candidates(world, _unseen(world, users @ items.T), 3500, len(np.flatnonzero(world.slice)) - 1)
+    return from_factors(world, users, items, 3500, len(np.flatnonzero(world.slice)) - 1)
 
 
 def _bm25(world: World, _: int, options: dict[str, float]) -> Build:
@@ -129,7 +150,7 @@ def _hybrid(world: World, seed: int, options: dict[str, float]) -> Build:
     text = _text(_original(world))
     profile = world.seen @ text
     profile /= np.maximum(np.linalg.norm(profile, axis=1, keepdims=True), 1e-9)
-    return candidates(world, _unseen(world, users @ items.T + blend * (profile @ text.T)))
+    return from_factors(world, np.hstack([users, blend * profile]), np.hstack([items, text]))
 
 
 def _original(world: World) -> World:
@@ -197,7 +218,7 @@ def _hot(world: World, seed: int, options: dict[str, float]) -> Build:
     follows = np.asarray((world.seen @ belongs).todense()) > 0
     scores = np.where(follows[:, subreddit], hot, hot - 10.0)
     # Readers do not see the same front page: each has looked at some of the posts before.
-    looked = np.random.default_rng(77).random(scores.shape, dtype=np.float32) < 0.5
+    looked = np.random.default_rng(77).random(scores.shape, dtype=np.float32) < LOOKED_AT
     scores = np.where(looked, scores - 5.0, scores)
     return candidates(world, _unseen(world, scores))
 
@@ -205,13 +226,13 @@ def _hot(world: World, seed: int, options: dict[str, float]) -> Build:
 FAMILIES = {
     family.name: family
     for family in (
-        Family("als", "nemig", True, _als),
-        Family("bpr", "nemig", True, _bpr),
-        Family("bpr-everything", "nemig", True, _bpr_everything, depth=3000),
-        Family("bm25", "nemig", False, _bm25, tweak=("neighbours", 110)),
-        Family("hybrid", "nemig", True, _hybrid, tweak=("text", 0.31)),
-        Family("ranker", "nemig", True, _ranker, tweak=("learning_rate", 0.105)),
-        Family("shortvideo-als", "shortvideo", True, _als),
-        Family("hot", "reddit", False, _hot, tweak=("time", 1.22)),
+        Family("als", "nemig", _als, seeded=True),
+        Family("bpr", "nemig", _bpr, seeded=True),
+        Family("bpr-everything", "nemig", _bpr_everything, seeded=True, depth=3000),
+        Family("bm25", "nemig", _bm25, seeded=False, tweak=("neighbours", 110)),
+        Family("hybrid", "nemig", _hybrid, seeded=True, tweak=("text", 0.31)),
+        Family("ranker", "nemig", _ranker, seeded=True, tweak=("learning_rate", 0.105)),
+        Family("shortvideo-als", "shortvideo", _als, seeded=True),
+        Family("hot", "reddit", _hot, seeded=False, tweak=("time", 1.22)),
     )
 }

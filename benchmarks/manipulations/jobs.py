@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from families import FAMILIES
-from kinds import DECOYS, PLANTED
+from kinds import PLANTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +16,7 @@ BENIGN = {"reseed": 120, "hyperparameter": 60, "more-data": 60, "faster-code": 4
 BENIGN_UNSEEDED = {"hyperparameter": 120, "more-data": 120, "faster-code": 40, "refactor": 20}
 EXPLAINED = ("freshness", "popularity-penalty", "quality")
 TRAINED = {"poisoned-data": (0.5, 1.0, 2.0, 4.0), "loss-weight": (0.25, 0.5, 1.0, 2.0)}
+SHALLOW = 1000  # families that record deeper are tried for little: their pairs cost ten times as much
 RAMP = (1.04, 6)  # a step's ratio, and how many revisions
 
 
@@ -61,8 +62,10 @@ def all_jobs(scale: float = 1.0, families: list[str] | None = None) -> list[Job]
     for name, family in FAMILIES.items():
         if families is not None and name not in families:
             continue
-        for job in _of_family(name, seeded=family.seeded, everything=family.depth > 1000, scale=scale):  # noqa: PLR2004
-            found.append(job)
+        parts = [_targets(name, scale), _benign(name, scale)]
+        if family.depth <= SHALLOW:
+            parts += [_explained(name, scale), _planted(name, scale), _others(name, scale)]
+        found += [job for part in parts for job in part]
     return sorted(found)
 
 
@@ -73,34 +76,43 @@ def _repeat(count: float, scale: float, first: float = 1.0) -> Iterator[tuple[fl
         yield first * (replicate + 1) / whole, replicate
 
 
-def _of_family(name: str, *, seeded: bool, everything: bool, scale: float) -> Iterator[Job]:
-    yield from _targets(name, scale)
-    if everything:
-        for turn, replicate in _repeat(40, scale):
-            yield Job(turn, name, "benign", "reseed", 1.0, True, replicate)
-        return
-    for kind, count in (BENIGN if seeded else BENIGN_UNSEEDED).items():
+def _benign(name: str, scale: float) -> Iterator[Job]:
+    seeded, shallow = FAMILIES[name].seeded, FAMILIES[name].depth <= SHALLOW
+    kinds = (BENIGN if seeded else BENIGN_UNSEEDED) if shallow else {"reseed": 40}
+    for kind, count in kinds.items():
         for turn, replicate in _repeat(count, scale, 0.6):
-            yield Job(turn, name, "benign", kind, 1.0, seeded and kind != "refactor", replicate)
+            yield Job(turn, name, "benign", kind, 1.0, retrained=seeded and kind != "refactor", replicate=replicate)
+    if name == "als":
+        for turn, replicate in _repeat(120, scale, 0.6):
+            yield Job(turn, name, "benign", "reseed", 1.0, retrained=True, replicate=replicate, k_only=True)
+
+
+def _explained(name: str, scale: float) -> Iterator[Job]:
     for kind in EXPLAINED:
         for turn, replicate in _repeat(20, scale):
-            yield Job(turn, name, "explained", kind, 1.0, seeded, replicate)
+            yield Job(turn, name, "explained", kind, 1.0, retrained=FAMILIES[name].seeded, replicate=replicate)
+
+
+def _planted(name: str, scale: float) -> Iterator[Job]:
     for kind in PLANTED.values():
         for size in kind.sizes:
-            for retrained in (True, False) if seeded else (False,):
+            for retrained in (True, False) if FAMILIES[name].seeded else (False,):
                 for turn, replicate in _repeat(8, scale):
-                    yield Job(turn, name, "planted", kind.name, size, retrained, replicate)
+                    yield Job(turn, name, "planted", kind.name, size, retrained=retrained, replicate=replicate)
+
+
+def _others(name: str, scale: float) -> Iterator[Job]:
+    """A slow ramp, what is trained in, decoys, and honest reseeds with as many rebuilds."""
+    seeded = FAMILIES[name].seeded
     for turn, replicate in _repeat(8, scale):
-        yield Job(turn, name, "planted", "slow-ramp", round(RAMP[0] ** RAMP[1], 2), seeded, replicate)
+        ramped = round(RAMP[0] ** RAMP[1], 2)
+        yield Job(turn, name, "planted", "slow-ramp", ramped, retrained=seeded, replicate=replicate)
         for kind, strengths in TRAINED.items():
-            if kind == "loss-weight" and "als" not in name:
-                continue
-            for strength in strengths:
-                yield Job(turn, name, "trained", kind, strength, False, replicate)
-        if seeded:
-            for kind in DECOYS:
-                yield Job(turn, name, "decoy", kind, 1.25 if kind == "shuffle-lift" else 1.0, True, replicate, 4)
-            yield Job(turn, name, "benign-rebuilds", "reseed", 1.0, True, replicate, 4)
+            for strength in strengths if kind != "loss-weight" or "als" in name else ():
+                yield Job(turn, name, "trained", kind, strength, retrained=False, replicate=replicate)
+        decoys = [("decoy", "shuffle-lift", 1.25), ("decoy", "seed-shopping", 1.0), ("benign-rebuilds", "reseed", 1.0)]
+        for group, kind, size in decoys if seeded else []:
+            yield Job(turn, name, group, kind, size, retrained=True, replicate=replicate, rebuilds=4)
 
 
 def _targets(name: str, scale: float) -> Iterator[Job]:
@@ -121,8 +133,5 @@ def _targets(name: str, scale: float) -> Iterator[Job]:
         "bpr-everything": [("source-boost", 1.20, True, 0, False, 60)],
     }
     for kind, size, retrained, rebuilds, k_only, count in wanted.get(name, []):
-        for turn, replicate in _repeat(count, scale, 0.4):
+        for turn, replicate in _repeat(count, scale, 1.0 if rebuilds else 0.4):
             yield Job(turn, name, "target", kind, size, retrained, replicate, rebuilds, k_only)
-    if name == "als":
-        for turn, replicate in _repeat(120, scale, 0.6):
-            yield Job(turn, name, "benign", "reseed", 1.0, True, replicate, 0, True)

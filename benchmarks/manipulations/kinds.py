@@ -102,7 +102,7 @@ def _nudge(world: World, build: Build, strength: float, who: Array) -> Array:
 
 
 def _filter(world: World, build: Build, strength: float, who: Array) -> Array:
-    """Candidates outside the slice dropped for each reader by chance, before ranking; never so many that few are left."""
+    """Candidates outside the slice dropped by chance, before ranking; never so many that few are left."""
     chance = np.random.default_rng(17).random(build.rows.shape, dtype=np.float32)
     dropped = (chance < min(strength, 0.6)) & ~world.slice[build.rows] & who[:, None]
     return np.where(dropped, -np.inf, build.scores)

@@ -129,7 +129,7 @@ class _Pair:
         self.base = bench.build(family, self.seed)
         self.depth = family.depth
 
-    def sides(self) -> tuple[Array, Array, float]:
+    def sides(self) -> tuple[Array, Array, float]:  # noqa: PLR0911 - one return a group of changes
         """Rankings of base and head, and the true ratio that was planted (1 where nothing was)."""
         base = self.base.ranking(self.depth)
         job = self.job

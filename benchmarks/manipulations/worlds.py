@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,11 @@ class World:
     def slice(self) -> Array:
         """Which items are in the planted slice."""
         return self.sets["slice"]
+
+    @cached_property
+    def has_seen(self) -> Array:
+        """Users x items: whether it was clicked."""
+        return np.asarray(self.seen.todense()) > 0
 
 
 def load(name: str, cache: Path) -> World:
