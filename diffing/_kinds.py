@@ -134,7 +134,7 @@ class FileKind(NamedTuple):
         """The language as evidence names it; None where nothing reads the file."""
         if self.table is not None:
             return self.table.name
-        return {What.TEXT: "text"}.get(self.what) or (
+        return {What.TEXT: "text", What.DEPENDENCY: "dependencies"}.get(self.what) or (
             self.title.lower() if self.what is What.LANGUAGE and self.title != "unknown" else None
         )
 
