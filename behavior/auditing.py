@@ -101,7 +101,8 @@ def _judged(empty: Audit, panel: Panel, recorded: dict[str, Recorded], *, known_
     done = (*probes, determinism(recorded, known_users=known_users))
     done = (*done, *missing_probes(panel.toml.probes.required, done))
     verdict = audit_verdict(cells, done, panel.toml.probes.required)
-    if verdict is Verdict.PASS and forbids_pass(empty.findings):
+    found = tuple(finding for probe in done for finding in probe.findings)
+    if verdict is Verdict.PASS and (found or forbids_pass(empty.findings)):
         verdict = Verdict.INCONCLUSIVE
-    findings = (*empty.findings, *cell_findings(cells))
+    findings = (*empty.findings, *found, *cell_findings(cells))
     return replace(empty, verdict=verdict, cells=cells, probes=done, findings=findings)

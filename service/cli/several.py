@@ -35,7 +35,7 @@ def repeated(args: Sequence[str], several: set[str], positional: int) -> list[st
     arguments, option, value = 0, "", False
     for argument in args:
         if argument.startswith("-") and argument != "-":
-            option, value = argument, "=" not in argument
+            option, value = argument.partition("=")[0], "=" not in argument
         elif value:
             value = False
         elif option in several and arguments >= positional:
