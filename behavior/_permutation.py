@@ -116,7 +116,7 @@ def _drawn(
     small = np.setdiff1d(np.arange(len(members)), large)
     if len(small):
         sums = _Sums(labels[:, small], shifts, codes)
-        yield small, (sums.under(places) for places in landings(sums.codes, sums.labelled, draws, sums.width))
+        yield small, (sums.under(places) for places in landings(sums.codes, sums.wanted, draws, sums.width))
     if len(large):
         yield large, _matched(labels[:, large], shifts, codes, inverse[large], draws)
 
@@ -197,20 +197,30 @@ def _shuffled(generator: np.random.Generator, size: int, wanted: int, rows: int)
 class _Sums:
     """Sums of shifts over the labels of every slice, for any permutation.
 
-    Slices whose degrees are all 1 are summed by a dense product in float32, where ``coarse`` shifts add up exactly;
-    fractions are summed in float64, one after the other.
+    Either the items that have a label are given places, or the places that moved are given items: whichever are fewer.
+    One permutation's inverse is as likely as itself. Slices whose degrees are all 1 are summed by a dense product in
+    float32, where ``coarse`` shifts add up exactly; fractions are summed in float64, one after the other.
+
+    ``wanted`` says for how many of each stratum's places to draw, ``codes`` are the strata of all.
     """
 
     def __init__(self, labels: sparse.csr_array, shifts: Floats, codes: Integers) -> None:
         signature = labels @ keyed(0, "label order").random(labels.shape[1])
         has = signature > 0
+        moved = np.count_nonzero(shifts, axis=1) > 0
         self.codes = np.sort(codes)
-        self.labelled = np.bincount(codes, weights=has).astype(np.int64)
-        by_shift = np.ascontiguousarray(shifts[np.lexsort((_row_hash(shifts), codes))])
-        self._shifts, self._narrow = by_shift, by_shift.astype(np.float32)
-        # Labelled items stand first within their stratum: they are the ones that are given places.
-        order = np.lexsort((signature, ~has, codes))
-        by_slice = labels[order[has[order]]].tocsc()
+        self._by_place = int(moved.sum()) < int(has.sum())
+        # Those that places are drawn for stand first within their stratum.
+        order = np.lexsort((signature, codes) if self._by_place else (signature, ~has, codes))
+        places = np.lexsort((_row_hash(shifts), ~moved, codes) if self._by_place else (_row_hash(shifts), codes))
+        self.wanted = np.bincount(codes, weights=moved if self._by_place else has).astype(np.int64)
+        if self._by_place:
+            places = places[moved[places]]
+        else:
+            order = order[has[order]]
+        self._shifts = np.ascontiguousarray(shifts[places])
+        self._narrow = self._shifts.astype(np.float32)
+        by_slice = labels[order].tocsc()
         self._slices = by_slice.shape[1]
         fractions = by_slice.copy()
         fractions.data = np.where(fractions.data == 1.0, 0.0, fractions.data)
@@ -218,18 +228,28 @@ class _Sums:
         self._hard = np.setdiff1d(np.arange(self._slices), self._soft)
         self._degrees = by_slice[:, self._soft].T.tocsr()
         self._member = np.ascontiguousarray(by_slice[:, self._hard].T.toarray(), dtype=np.float32)
-        self.width = int(self.labelled.sum()) * shifts.shape[1]
+        self._items = np.ascontiguousarray(self._member.T)
+        self.width = int(self.wanted.sum()) * (len(self._hard) + 1 if self._by_place else shifts.shape[1])
 
     def under(self, places: Places) -> Floats:
-        """Slices x permutations x (statistics x cohorts), for places of labelled items x permutations."""
+        """Slices x permutations x (statistics x cohorts), for what was drawn: wanted x permutations."""
         rows, columns = places.shape[1], self._shifts.shape[1]
         sums = np.empty((self._slices, rows, columns))
         if len(self._hard):
-            sums[self._hard] = self._dense(places)
+            sums[self._hard] = self._by_items(places) if self._by_place else self._dense(places)
         if len(self._soft):
             for row in range(rows):
-                sums[self._soft, row] = self._degrees @ self._shifts[places[:, row]]
+                drawn = places[:, row]
+                if self._by_place:
+                    sums[self._soft, row] = self._degrees[:, drawn] @ self._shifts
+                else:
+                    sums[self._soft, row] = self._degrees @ self._shifts[drawn]
         return sums
+
+    def _by_items(self, items: Places) -> np.ndarray[Any, np.dtype[np.float32]]:
+        rows, slices = items.shape[1], self._items.shape[1]
+        given = self._items.take(items, axis=0).reshape(len(items), rows * slices)
+        return (given.T @ self._narrow).reshape(rows, slices, -1).transpose(1, 0, 2)
 
     def _dense(self, places: Places) -> np.ndarray[Any, np.dtype[np.float32]]:
         rows, columns = places.shape[1], self._narrow.shape[1]

@@ -79,13 +79,22 @@ def test_drawn_sums_are_those_of_labels_put_where_they_land(
     maxima, _ = permute(sparse.csr_array(degrees), shifts, codes, null, ["primary"] * slices, draws)
 
     signature = sparse.csr_array(degrees) @ _label_order(slices)
-    order = np.lexsort((signature, ~(degrees > 0).any(axis=1), codes))
-    labels = degrees[order][(degrees[order] > 0).any(axis=1)]
-    labelled = np.bincount(codes, weights=(degrees > 0).any(axis=1), minlength=3).astype(int)
     turned = _turned(shifts)
-    turned = turned[np.lexsort((_row_hash(turned), codes))]
-    places = _places(np.sort(codes), list(labelled[np.unique(codes)]), draws)
-    expected = [np.abs(labels.T @ turned[column]).max() * 1e-9 if shifts.any() else 0.0 for column in places.T]
+    has, moves = (degrees > 0).any(axis=1), turned.any(axis=1)
+    if moves.sum() < has.sum():  # places that moved are given items
+        labels = degrees[np.lexsort((signature, codes))]
+        turned = turned[np.lexsort((_row_hash(turned), ~moves, codes))]
+        turned = turned[turned.any(axis=1)]
+        wanted = np.bincount(codes, weights=moves, minlength=3).astype(int)
+    else:  # items that have labels are given places
+        labels = degrees[np.lexsort((signature, ~has, codes))]
+        labels = labels[(labels > 0).any(axis=1)]
+        turned = turned[np.lexsort((_row_hash(turned), codes))]
+        wanted = np.bincount(codes, weights=has, minlength=3).astype(int)
+    drawn = _places(np.sort(codes), list(wanted[np.unique(codes)]), draws) if shifts.any() else np.zeros((0, 40), int)
+    given_items = moves.sum() < has.sum()
+    sums = [labels[one].T @ turned if given_items else labels.T @ turned[one] for one in drawn.T]
+    expected = [np.abs(each).max(initial=0.0) * 1e-9 for each in sums]
     assert maxima["primary"] == pytest.approx(expected, rel=1e-12)
 
 
