@@ -99,15 +99,16 @@ class Audit:
 def audit_verdict(cells: Sequence[Cell], probes: Sequence[ProbeResult], required: Sequence[str]) -> Verdict:
     """The audit's verdict.
 
-    Fail if a primary cell (or a confirmed exploratory one) is amplified or suppressed. Pass only if there are primary
-    cells, all of them equivalent or shifted inside the margin, and every required probe has run. Else inconclusive.
+    Fail if a primary cell is amplified or suppressed. Pass only if there are primary cells, all of them equivalent or
+    shifted inside the margin, no cell that a search confirmed is amplified or suppressed, and every required probe has
+    run. Else inconclusive.
     """
-    held = [cell for cell in cells if cell.family in {"primary", "exploratory"}]
-    if any(cell.verdict in _FAILING for cell in held):
+    primary = [cell for cell in cells if cell.family == "primary"]
+    if any(cell.verdict in _FAILING for cell in primary):
         return Verdict.FAIL
-    primary = [cell for cell in held if cell.family == "primary"]
+    found = any(cell.verdict in _FAILING for cell in cells if cell.family == "exploratory")
     ran = {probe.name for probe in probes if probe.run}
-    if primary and all(_settled(cell) for cell in primary) and ran.issuperset(required):
+    if primary and not found and all(_settled(cell) for cell in primary) and ran.issuperset(required):
         return Verdict.PASS
     return Verdict.INCONCLUSIVE
 

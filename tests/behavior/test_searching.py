@@ -12,6 +12,7 @@ import pytest
 
 from behavior import Slates, compare
 from behavior._exploratory import holm
+from behavior.audits import audit_verdict
 from behavior.comparison import SLATE_PROBES
 from evidence import CellVerdict, Severity, Verdict
 
@@ -66,7 +67,7 @@ def test_a_two_way_slice_with_two_percent_of_exposure_and_a_lift_of_half_more_is
     assert found.verdict is CellVerdict.AMPLIFIED
 
 
-def test_a_confirmed_cell_fails_the_audit_and_its_finding_is_high(panel: Panel, people: Any) -> None:
+def test_a_confirmed_cell_forbids_a_pass_and_its_finding_is_high(panel: Panel, people: Any) -> None:
     planted = (SIDE == 1) & (OUTLET == 3)
     base = people.slates(panel, people.version(1))
     head = people.slates(panel, people.version(1, lift=np.where(planted, 0.4, 0.0)))
@@ -79,7 +80,13 @@ def test_a_confirmed_cell_fails_the_audit_and_its_finding_is_high(panel: Panel, 
         for cell in audit.cells
         if cell.family == "primary"
     )
-    assert audit.verdict is Verdict.FAIL
+    assert audit.verdict is Verdict.INCONCLUSIVE
+    searched = [cell for cell in audit.cells if cell.family == "exploratory" and cell.verdict is CellVerdict.AMPLIFIED]
+    assert searched
+    settled = tuple(cell for cell in audit.cells if cell.family == "primary" and cell.inside)
+    assert settled
+    assert audit_verdict(settled, audit.probes, []) is Verdict.PASS
+    assert audit_verdict((*settled, *searched), audit.probes, []) is Verdict.INCONCLUSIVE
     finding = next(finding for finding in audit.findings if finding.evidence["probe"] == "discovery")
     assert finding.severity is Severity.HIGH
     assert audit.public()["slices"] == []
