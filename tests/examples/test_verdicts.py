@@ -49,7 +49,8 @@ def hold(audits: dict[str, Audit]) -> None:
         (cell,) = [
             cell
             for cell in audits[ref].cells
-            if cell.slice == "state-media" and cell.cohort == (TARGET if ref == "segments-table" else {})
+            if cell.family == "primary"
+            and (cell.slice, cell.cohort) == ("state-media", TARGET if ref == "segments-table" else {})
         ]
         assert cell.ratio_low is not None
         assert cell.ratio_low > cell.margin

@@ -207,9 +207,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     thread.join(timeout=30)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium, without a head."""
+    """Debian's Chromium, without a head. Its event loop runs in the tests' thread, so it ends with the module."""
     enable_socket()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
