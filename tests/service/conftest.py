@@ -32,6 +32,7 @@ def _sibling(name: str) -> Any:
 
 
 house_module = _sibling("house")
+_sibling("command")
 
 
 @pytest.fixture

@@ -8,19 +8,16 @@ import functools
 import json
 import operator
 import subprocess
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import jsonschema
 import polars as pl
 import pytest
-import referencing
+from command import Said, refused, runner
 from house import House, finished, serve
 
 from evidence import VERSION
 from service import trust
-from service.cli import main
 from service.views import Person
 
 if TYPE_CHECKING:
@@ -29,34 +26,10 @@ if TYPE_CHECKING:
     from fastapi.testclient import TestClient
 
 
-SCHEMAS = Path(__file__).resolve().parents[2] / "docs" / "schemas"
-
-
-class Said(NamedTuple):
-    """What a command left: exit status, standard output and standard error."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        return json.loads(self.out)
-
-
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Said]:
     """Runs ``countersign`` in this process."""
-
-    def command(*arguments: str | Path) -> Said:
-        capfd.readouterr()
-        monkeypatch.setattr(sys, "argv", ["countersign", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        status = left.value.code or 0
-        return Said(int(status), *capfd.readouterr())
-
-    return command
+    return runner(monkeypatch, capfd)
 
 
 def tree(house: House, name: str, **words: Any) -> Path:
@@ -74,15 +47,6 @@ def slates(house: House, name: str, first: int) -> Path:
     path = house.place / f"{name}.parquet"
     pl.DataFrame(rows, schema=["user_id", "rank", "item_id"], orient="row").write_parquet(path)
     return path
-
-
-def refused(report: Any) -> str | None:
-    """Why the published schemas refuse a report with its diff, audit and findings; None if they hold for it."""
-    schemas = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in SCHEMAS.glob("*.schema.json")}
-    resources = [(schema["$id"], referencing.Resource.from_contents(schema)) for schema in schemas.values()]
-    registry: Any = referencing.Registry().with_resources(resources)
-    validator = jsonschema.Draft202012Validator(schemas["report.schema.json"], registry=registry)
-    return next((error.message for error in validator.iter_errors(report)), None)
 
 
 def test_a_diff_with_nothing_serious_exits_0_and_one_with_a_high_finding_1(
@@ -219,7 +183,7 @@ def test_review_writes_everything_and_exits_by_the_verdict(house: House, run: Ca
     without = run("review", house.repository, "main", house.branch("quiet", {"README": "words\n"}))
     assert (without.status, without.document["verdict"]) == (3, "inconclusive")
     for document in (said.document, without.document):
-        assert refused(document) is None
+        assert refused(document, "report") is None
     report = said.document
     for path, value in (
         ("audit/cells/0/ratio", "1.1"),
@@ -233,7 +197,7 @@ def test_review_writes_everything_and_exits_by_the_verdict(house: House, run: Ca
         *steps, last = (int(step) if step.isdigit() else step for step in path.split("/"))
         place = functools.reduce(operator.getitem, steps, changed := copy.deepcopy(report))
         place[last] = value
-        assert refused(changed) is not None, path
+        assert refused(changed, "report") is not None, path
 
 
 @pytest.mark.sandbox

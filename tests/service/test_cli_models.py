@@ -6,45 +6,23 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
-import jsonschema
 import numpy as np
 import pytest
-import referencing
-
-from service.cli import main
+from command import Said, refused, runner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 pytestmark = pytest.mark.sandbox
-
-SCHEMAS = Path(__file__).resolve().parents[2] / "docs" / "schemas"
-
-
-class Said(NamedTuple):
-    """What the command left: exit status, standard output and standard error."""
-
-    status: int
-    out: str
-    err: str
 
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Said]:
     """Runs ``countersign model-diff`` in this process."""
-
-    def command(*arguments: str | Path) -> Said:
-        capfd.readouterr()
-        monkeypatch.setattr(sys, "argv", ["countersign", "model-diff", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        return Said(int(left.value.code or 0), *capfd.readouterr())
-
-    return command
+    return runner(monkeypatch, capfd, "model-diff")
 
 
 @pytest.fixture
@@ -58,28 +36,19 @@ def models(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def refused(document: Any) -> str | None:
-    """Why the published schema refuses a document; None if it holds."""
-    schemas = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in SCHEMAS.glob("*.schema.json")}
-    resources = [(schema["$id"], referencing.Resource.from_contents(schema)) for schema in schemas.values()]
-    registry: Any = referencing.Registry().with_resources(resources)
-    validator = jsonschema.Draft202012Validator(schemas["model-diff.schema.json"], registry=registry)
-    return next((error.message for error in validator.iter_errors(document)), None)
-
-
 def test_an_edit_fails_the_same_passes_and_both_are_documents(run: Callable[..., Said], models: Path) -> None:
     edited = run(models / "base.npz", models / "head.npz", "--format", "json")
     document = json.loads(edited.out)
     assert (edited.status, edited.err, document["verdict"]) == (1, "", "fail")
     assert [row["row"] for row in document["tensors"][0]["outlier_rows"]] == [7]
-    assert refused(document) is None
+    assert refused(document, "model-diff") is None
     same = run(models / "base.npz", models / "base.npz", "--format", "json")
     assert (same.status, {tensor["status"] for tensor in json.loads(same.out)["tensors"]}) == (0, {"same"})
-    assert refused(json.loads(same.out)) is None
+    assert refused(json.loads(same.out), "model-diff") is None
     for place, value in (("status", "other"), ("outlier_rows", [{"score": 1.0}]), ("changed_share", 2.0), ("name", 3)):
         wrong = copy.deepcopy(document)
         wrong["tensors"][0][place] = value
-        assert refused(wrong) is not None, place
+        assert refused(wrong, "model-diff") is not None, place
 
 
 def test_text_names_tensors_and_rows(run: Callable[..., Said], models: Path) -> None:
@@ -100,7 +69,7 @@ def test_a_pickle_exits_2_with_one_line_and_its_document(run: Callable[..., Said
         {"path": "bad.pkl", "reason": "runs code when it is loaded: never loaded, only listed"}
     ]
     assert [finding["rule"] for finding in document["findings"]] == ["unsafe-artifact"]
-    assert refused(document) is None
+    assert refused(document, "model-diff") is None
 
 
 @pytest.mark.parametrize(
@@ -143,7 +112,7 @@ def test_ids_groups_and_rebuilds_are_told(run: Callable[..., Said], models: Path
     )
     said = run(models / "one.npz", models / "two.npz", "--rebuild", models / "again.npz", *options, "--format", "json")
     document = json.loads(said.out)
-    assert refused(document) is None
+    assert refused(document, "model-diff") is None
     assert document["heads"]["groups"][0]["name"] == "state"
     aligned = document["tensors"][0]["aligned"]
     assert (aligned["rebuild"]["count"], aligned["groups"][0]["name"]) == (1, "state")

@@ -4,39 +4,21 @@
 from __future__ import annotations
 
 import json
-import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
-
-from service.cli import main
+from command import Said, runner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 
-class Said(NamedTuple):
-    """What a command left: exit status, standard output and standard error."""
-
-    status: int
-    out: str
-    err: str
-
-
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Said]:
     """Runs ``countersign panel`` in this process."""
-
-    def command(*arguments: str | Path) -> Said:
-        capfd.readouterr()
-        monkeypatch.setattr(sys, "argv", ["countersign", "panel", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        return Said(int(left.value.code or 0), *capfd.readouterr())
-
-    return command
+    return runner(monkeypatch, capfd, "panel")
 
 
 @pytest.fixture
