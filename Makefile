@@ -25,7 +25,7 @@ check: .make/dev ## Style, types, import directions, templates, documents
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/djlint service/templates reports/templates --check --lint --quiet
+	@$(BIN)/djlint service/templates reports/templates --check --lint
 
 format: .make/dev ## Rewrite code and templates in the house style
 	@$(BIN)/ruff check --fix .
