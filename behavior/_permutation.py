@@ -227,8 +227,9 @@ class _Sums:
         self._soft = np.flatnonzero(fractions.sum(axis=0))
         self._hard = np.setdiff1d(np.arange(self._slices), self._soft)
         self._degrees = by_slice[:, self._soft].T.tocsr()
-        self._member = np.ascontiguousarray(by_slice[:, self._hard].T.toarray(), dtype=np.float32)
-        self._items = np.ascontiguousarray(self._member.T)
+        # Items x slices to take rows from where places are given items, else slices x items to multiply.
+        member = by_slice[:, self._hard] if self._by_place else by_slice[:, self._hard].T
+        self._member = np.ascontiguousarray(member.toarray(), dtype=np.float32)
         self.width = int(self.wanted.sum()) * (len(self._hard) + 1 if self._by_place else shifts.shape[1])
 
     def under(self, places: Places) -> Floats:
@@ -247,8 +248,8 @@ class _Sums:
         return sums
 
     def _by_items(self, items: Places) -> np.ndarray[Any, np.dtype[np.float32]]:
-        rows, slices = items.shape[1], self._items.shape[1]
-        given = self._items.take(items, axis=0).reshape(len(items), rows * slices)
+        rows, slices = items.shape[1], self._member.shape[1]
+        given = self._member.take(items, axis=0).reshape(len(items), rows * slices)
         return (given.T @ self._narrow).reshape(rows, slices, -1).transpose(1, 0, 2)
 
     def _dense(self, places: Places) -> np.ndarray[Any, np.dtype[np.float32]]:
