@@ -7,23 +7,22 @@ import tree_sitter_java
 import tree_sitter_scala
 
 from diffing.languages import shapes
+from diffing.languages.rules import (
+    BINARY,
+    BLOCK,
+    BOOLEAN,
+    CHOICE,
+    IF,
+    IMPORT,
+    JUMP,
+    NAME,
+    NULL,
+    NUMBER,
+    QUOTED,
+    RAISE,
+    WHILE,
+)
 from diffing.languages.table import SKIP, SPLICE, THROUGH, TOKEN, Kind, Node, Rule, Table
-from diffing.languages.text import quoted, unescape
-
-NAME = Rule(Kind.NAME, leaf=True)
-NUMBER = Rule(Kind.NUMBER, leaf=True)
-BOOLEAN = Rule(Kind.BOOLEAN, leaf=True)
-NULL = Rule(Kind.NULL, leaf=True)
-BLOCK = Rule(Kind.BLOCK)
-JUMP = Rule(Kind.JUMP)
-RAISE = Rule(Kind.JUMP, label="raise")
-IMPORT = Rule(Kind.IMPORT)
-QUOTED = Rule(Kind.STRING, leaf=True, decode=quoted)
-FRAGMENT = Rule(Kind.STRING, leaf=True, decode=unescape)
-BINARY = Rule(binary=True, fields=("left", "right"), shape=shapes.assigning)
-IF = Rule(Kind.IF, fields=("condition", "consequence"), shape=shapes.branching)
-WHILE = Rule(Kind.WHILE, fields=("condition", "body"), shape=shapes.with_blocks(1))
-CHOICE = Rule(Kind.CHOICE, fields=("condition", "consequence", "alternative"))
 
 JAVA = Table(
     name="java",

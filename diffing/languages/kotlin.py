@@ -6,7 +6,7 @@ from __future__ import annotations
 import tree_sitter_kotlin
 
 from diffing.languages import shapes
-from diffing.languages.jvm import BINARY, BLOCK, FRAGMENT, IMPORT, JUMP, NAME, NUMBER, RAISE
+from diffing.languages.rules import BINARY, BLOCK, FRAGMENT, IMPORT, JUMP, NAME, NUMBER, RAISE
 from diffing.languages.table import SKIP, THROUGH, Kind, Node, Rule, Table
 
 _WORDS = {"true": Kind.BOOLEAN, "false": Kind.BOOLEAN, "null": Kind.NULL}

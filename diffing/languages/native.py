@@ -8,7 +8,7 @@ import tree_sitter_go
 import tree_sitter_rust
 
 from diffing.languages import shapes
-from diffing.languages.jvm import (
+from diffing.languages.rules import (
     BINARY,
     BLOCK,
     BOOLEAN,
@@ -23,7 +23,7 @@ from diffing.languages.jvm import (
     RAISE,
     WHILE,
 )
-from diffing.languages.jvm import QUOTED as _QUOTED
+from diffing.languages.rules import QUOTED as _QUOTED
 from diffing.languages.table import SKIP, SPLICE, THROUGH, Kind, Node, Rule, Table
 from diffing.languages.text import number, raw_quoted
 

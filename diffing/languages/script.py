@@ -8,7 +8,7 @@ import tree_sitter_ruby
 import tree_sitter_typescript
 
 from diffing.languages import shapes
-from diffing.languages.jvm import (
+from diffing.languages.rules import (
     BINARY,
     BLOCK,
     BOOLEAN,

@@ -6,7 +6,7 @@ from __future__ import annotations
 import tree_sitter_sql
 
 from diffing.languages import shapes
-from diffing.languages.jvm import BLOCK, NAME
+from diffing.languages.rules import BLOCK, NAME
 from diffing.languages.table import SKIP, SPLICE, THROUGH, Kind, Node, Rule, Table
 from diffing.languages.text import number, sql_quoted
 
