@@ -7,69 +7,74 @@ canonical JSON; `envelope_from_ssh` or `Envelope.read`, then `verify_envelope` a
 its `signoff_leaf`, `Log.proof`; `build_bundle`; and on the other side `gate`.
 """
 
-from signoff.bundle import BUNDLE_SCHEMA, Bundle, Signoff, build_bundle, read_bundle, signoff_leaf
-from signoff.envelope import (
-    PAYLOAD_TYPE,
-    Envelope,
-    SignatureKind,
-    envelope_from_ssh,
-    pae,
-    sign_envelope,
-    verify_envelope,
-)
-from signoff.facts import (
-    Answer,
-    Evidence,
-    FactsDocument,
-    Files,
-    FindingEntry,
-    build_facts,
-    coverage,
-    evidence_digests,
-    policy_facts,
-    read_facts,
-)
-from signoff.gate import GateResult, gate, verify
-from signoff.keys import PublicKey
-from signoff.leaves import entry_bytes, leaf
-from signoff.log import Log
-from signoff.logkey import LogKey
-from signoff.merkle import leaf_hash, verify_consistency, verify_inclusion
-from signoff.notes import Checkpoint, NoteKey, open_checkpoint
-from signoff.policy import DEFAULT_POLICY, Policy, parse_policy, read_policy
-from signoff.proofs import LogProof
-from signoff.reader import LogReader
-from signoff.requirements import (
-    ChangePerson,
-    EvidenceFact,
-    Facts,
-    FindingFact,
-    Requirement,
-    State,
-    Voter,
-    admits,
-    evaluate,
-)
-from signoff.roots import ROOTS_SCHEMA, Person, PersonKey, Roots, parse_roots, read_roots
-from signoff.sshsig import NAMESPACE, armor, dearmor, sign_with_ssh_key
-from signoff.statement import (
-    DECLARATION_DIGEST,
-    FACTS_NAME,
-    INDEPENDENCE_DECLARATION,
-    Coverage,
-    Decision,
-    Override,
-    PolicyReference,
-    Reviewer,
-    Statement,
-    Validity,
-    Vote,
-    Waiver,
-    build_statement,
-    read_statement,
-)
-from signoff.tiles import CHECKPOINT, tile_path
-from signoff.verification import STEPS, Signed, Step
+from typing import TYPE_CHECKING
+
+from evidence.facades import on_demand
+
+if TYPE_CHECKING:
+    from signoff.bundle import BUNDLE_SCHEMA, Bundle, Signoff, build_bundle, read_bundle, signoff_leaf
+    from signoff.envelope import (
+        PAYLOAD_TYPE,
+        Envelope,
+        SignatureKind,
+        envelope_from_ssh,
+        pae,
+        sign_envelope,
+        verify_envelope,
+    )
+    from signoff.facts import (
+        Answer,
+        Evidence,
+        FactsDocument,
+        Files,
+        FindingEntry,
+        build_facts,
+        coverage,
+        evidence_digests,
+        policy_facts,
+        read_facts,
+    )
+    from signoff.gate import GateResult, gate, verify
+    from signoff.keys import PublicKey
+    from signoff.leaves import entry_bytes, leaf
+    from signoff.log import Log
+    from signoff.logkey import LogKey
+    from signoff.merkle import leaf_hash, verify_consistency, verify_inclusion
+    from signoff.notes import Checkpoint, NoteKey, open_checkpoint
+    from signoff.policy import DEFAULT_POLICY, Policy, parse_policy, read_policy
+    from signoff.proofs import LogProof
+    from signoff.reader import LogReader
+    from signoff.requirements import (
+        ChangePerson,
+        EvidenceFact,
+        Facts,
+        FindingFact,
+        Requirement,
+        State,
+        Voter,
+        admits,
+        evaluate,
+    )
+    from signoff.roots import ROOTS_SCHEMA, Person, PersonKey, Roots, parse_roots, read_roots
+    from signoff.sshsig import NAMESPACE, armor, dearmor, sign_with_ssh_key
+    from signoff.statement import (
+        DECLARATION_DIGEST,
+        FACTS_NAME,
+        INDEPENDENCE_DECLARATION,
+        Coverage,
+        Decision,
+        Override,
+        PolicyReference,
+        Reviewer,
+        Statement,
+        Validity,
+        Vote,
+        Waiver,
+        build_statement,
+        read_statement,
+    )
+    from signoff.tiles import CHECKPOINT, tile_path
+    from signoff.verification import STEPS, Signed, Step
 
 __all__ = [
     "BUNDLE_SCHEMA",
@@ -154,3 +159,5 @@ __all__ = [
     "verify_envelope",
     "verify_inclusion",
 ]
+
+on_demand(__name__)

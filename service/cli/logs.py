@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
+import signoff
 from evidence import InputError, Json, parse_json, sha256_hex
 from service.cli.output import as_text, show, write
-from signoff import LogReader, NoteKey, open_checkpoint, read_roots
 
 app = typer.Typer(help="Look at the transparency log, and check it.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -65,17 +65,17 @@ def verify(
         show(f"{checkpoint.origin}: {checkpoint.size} entries, every tile and the signed root agree")
 
 
-def _reader(log: Path, roots: Path) -> LogReader:
+def _reader(log: Path, roots: Path) -> signoff.LogReader:
     path = log / "checkpoint"
     if not path.is_file():
         raise InputError(f"{path}: no such file; --log takes a log's folder")
-    known = read_roots(roots)
+    known = signoff.read_roots(roots)
     note = path.read_bytes()
-    key: NoteKey | None = known.log(note.decode("utf-8", "replace").split("\n", 1)[0])
+    key: signoff.NoteKey | None = known.log(note.decode("utf-8", "replace").split("\n", 1)[0])
     if key is None:
         raise InputError(f"{roots}: names no log of the origin in {path}")
-    open_checkpoint(note, key)
-    return LogReader(log, key)
+    signoff.open_checkpoint(note, key)
+    return signoff.LogReader(log, key)
 
 
 def _described(index: int, entry: bytes) -> Json:
