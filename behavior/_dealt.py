@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Numbers = np.ndarray[Any, np.dtype[Any]]
-Rows = np.ndarray[Any, np.dtype[np.int64]]
+Rows = np.ndarray[Any, np.dtype[np.integer[Any]]]
 
 TOGETHER = 8  # permutations summed together: a place's values are read once for all, and all sums stay in the cache
 
