@@ -75,6 +75,8 @@ def sample_exposure(panel: Panel, measured: Measured, probe: str) -> Sampled:
     def limits(level: float) -> Limits:
         finite = _student_limits(spread, head - base, moments, level)
         finite = _bootstrapped(panel, measured, probe, finite, level)
+        if not _scarce(moments, base, head).any():
+            return _choose(moments, base, head, finite, finite)
         # Two means, each with half of what may be missed.
         apart = 1.0 - (1.0 - level) / 2.0
         limit = np.broadcast_to(bound, base.shape)
@@ -166,8 +168,13 @@ def _log_limits(base_low: Floats, base_high: Floats, head_low: Floats, head_high
         return np.log(head_low) - np.log(base_high), np.log(head_high) - np.log(base_low)
 
 
+def _scarce(moments: Moments, base: Floats, head: Floats) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Where too few users are exposed for a spread to be trusted."""
+    return np.asarray((moments.exposed < SOME_EXPOSED) | (base <= 0) | (head <= 0))
+
+
 def _choose(moments: Moments, base: Floats, head: Floats, finite: Limits, few: Limits) -> Limits:
-    scarce = (moments.exposed < SOME_EXPOSED) | (base <= 0) | (head <= 0)
+    scarce = _scarce(moments, base, head)
     unmoved = moments.gain_gain == 0
     return Limits(
         *(np.where(unmoved, 0.0, np.where(scarce, rough, fine)) for fine, rough in zip(finite, few, strict=True))
