@@ -143,9 +143,17 @@ def coarse(shifts: Floats) -> Floats:
     Each column is rounded to the power of two that leaves its absolute sum below 2**24: nothing changes where the sum
     is that small already, and else about 24 bits are left of what moved in all.
     """
-    total = np.abs(shifts).sum(axis=0)
+    rows = max(1, _HELD // max(1, shifts.shape[1]))
+    parts = [slice(low, low + rows) for low in range(0, len(shifts), rows)]
+    total = np.sum([np.abs(shifts[part]).sum(axis=0) for part in parts], axis=0)
     step = np.exp2(np.ceil(np.log2(np.maximum(total / max(_EXACT - len(shifts), 1.0), 1.0))))
-    return np.asarray(np.rint(shifts / step) * step)
+    whole = np.empty_like(shifts, dtype=np.float64)
+    for part in parts:
+        few = whole[part]
+        np.divide(shifts[part], step, out=few)
+        np.rint(few, out=few)
+        few *= step
+    return whole
 
 
 def landings(codes: Integers, labelled: Integers, draws: Draws, width: int) -> Iterator[Places]:
