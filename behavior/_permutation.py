@@ -19,13 +19,14 @@ from scipy import sparse
 from behavior._dealt import TOGETHER, Dealt
 from behavior._matching import Matching
 from behavior._random import keyed
+from behavior._shuffling import shuffled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Integers = np.ndarray[Any, np.dtype[np.int64]]
-Places = np.ndarray[Any, np.dtype[np.int16 | np.int32]]
+Places = np.ndarray[Any, np.dtype[np.int16 | np.uint16 | np.int32]]
 Narrow = np.ndarray[Any, np.dtype[np.float32]]
 
 SHARD = 1000  # permutations drawn from one key
@@ -186,31 +187,8 @@ def _landing(generator: np.random.Generator, size: int, wanted: int, rows: int) 
     if together < _FEWEST_SIDE_BY_SIDE:
         drawn = [generator.choice(size, wanted, replace=False) for _ in range(rows)]
         return np.array(drawn, dtype=np.int32).reshape(rows, wanted).T
-    parts = [_shuffled(generator, size, wanted, min(together, rows - low)) for low in range(0, rows, together)]
+    parts = [shuffled(generator, size, wanted, min(together, rows - low)) for low in range(0, rows, together)]
     return np.concatenate(parts, axis=1)
-
-
-def _shuffled(generator: np.random.Generator, size: int, wanted: int, rows: int) -> Places:
-    """Fisher and Yates's shuffle of ``rows`` sets of places side by side, ended after ``wanted`` steps."""
-    places = np.repeat(np.arange(size, dtype=np.int16), rows)
-    # 32 bits are even to two in a million for at most 8,192 places, which is all that is shuffled side by side.
-    drawn = _words(generator, wanted * rows).reshape(wanted, rows)
-    chosen = (drawn * (np.arange(size, size - wanted, -1) / (1 << 32))[:, None]).astype(np.int64)
-    chosen *= rows
-    chosen += np.arange(wanted * rows).reshape(wanted, rows)
-    for step, cells in enumerate(chosen):
-        here = places[step * rows : (step + 1) * rows]
-        taken = places.take(cells)
-        places[cells] = here
-        here[:] = taken
-    return places[: wanted * rows].reshape(wanted, rows)
-
-
-def _words(generator: np.random.Generator, count: int) -> np.ndarray[Any, np.dtype[np.uint32]]:
-    """Numbers of 32 bits, as ``integers`` gives them; the halves of numbers of 64 come three times as fast."""
-    if count % 2 or generator.bit_generator.state["has_uint32"]:
-        return generator.integers(0, 1 << 32, size=count, dtype=np.uint32)
-    return generator.integers(0, 1 << 64, size=count // 2, dtype=np.uint64).astype("<u8").view("<u4")
 
 
 class _Sums:

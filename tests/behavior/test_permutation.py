@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from behavior._dealt import Dealt
-from behavior._permutation import SHARD, Draws, Studentised, _row_hash, _words, coarse, landings, permute
+from behavior._permutation import SHARD, Draws, Studentised, _row_hash, coarse, landings, permute
 from behavior._random import keyed
+from behavior._shuffling import _followed, _moved, _words
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -47,6 +48,21 @@ def test_words_are_the_whole_numbers_of_32_bits_that_the_generator_gives() -> No
     for count in (6, 7, 4, 1, 8):  # an odd count leaves half a number of 64 bits for the next
         assert (_words(ours, count) == plain.integers(0, 1 << 32, size=count, dtype=np.uint32)).all()
     assert ours.random() == plain.random()
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 1000), size=st.integers(1, 60), share=st.floats(0, 1))
+def test_places_followed_back_are_those_that_a_shuffle_moves(seed: int, size: int, share: float) -> None:
+    wanted = int(size * share)
+    beyond = np.random.default_rng(seed).random((wanted, 50)) * np.arange(size, size - wanted, -1)[:, None]
+    moved = np.array(_moved(beyond, size))
+    assert (_followed(beyond) == moved).all()
+    for row in range(50):
+        places = list(range(size))
+        for step in range(wanted):
+            other = step + int(beyond[step, row])
+            places[step], places[other] = places[other], places[step]
+        assert moved[:, row].tolist() == places[:wanted]
 
 
 @pytest.mark.parametrize("soft", [False, True])
