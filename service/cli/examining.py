@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated
 
@@ -94,10 +95,12 @@ def compare_command(  # noqa: PLR0913 - one parameter an option
     def read(path: Path) -> behavior.Slates:
         return behavior.read_slates(path, whom, say=say)
 
+    with ThreadPoolExecutor(max_workers=2) as pool:  # reading is the libraries' work, which two processors share
+        base, head = pool.map(read, (base_slates, head_slates))
     result = behavior.compare(
         whom,
-        read(base_slates),
-        read(head_slates),
+        base,
+        head,
         anchor=read(anchor) if anchor else None,
         base_rebuilds=[read(path) for path in base_rebuild or ()],
         head_rebuilds=[read(path) for path in head_rebuild or ()],
