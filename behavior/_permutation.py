@@ -195,10 +195,12 @@ class _Sums:
     """Sums of shifts over the labels of every slice, for any permutation.
 
     Either the items that have a label are given places, or the places that moved are given items: whichever are fewer.
-    One permutation's inverse is as likely as itself. Slices whose degrees are all 1 are summed by a dense product in
-    float32, where ``coarse`` shifts add up exactly; fractions are summed in float64, one after the other.
+    One permutation's inverse is as likely as itself. Slices whose degrees are all 1 are summed in float32, where
+    ``coarse`` shifts add up exactly: by a sparse product where items have few labels, else by a dense one. Fractions
+    are summed in float64, one after the other.
 
-    ``wanted`` says for how many of each stratum's places to draw, ``codes`` are the strata of all.
+    ``wanted`` says for how many of each stratum's places to draw, ``codes`` are the strata of all; ``width`` is how
+    many numbers one permutation takes.
     """
 
     def __init__(self, labels: sparse.csr_array, shifts: Floats, codes: Integers) -> None:
@@ -232,7 +234,11 @@ class _Sums:
         if not self._few_labels:
             self._member = np.ascontiguousarray((hard if self._by_place else hard.T).toarray(), dtype=np.float32)
         self._of_slices = hard
-        self.width = int(self.wanted.sum()) * (len(self._hard) + 1 if self._by_place else shifts.shape[1])
+        drawn = int(self.wanted.sum())
+        if self._few_labels:
+            self.width = max(drawn, 2 * self._slices * shifts.shape[1])
+        else:
+            self.width = drawn * (len(self._hard) + 1 if self._by_place else shifts.shape[1])
 
     def under(self, places: Places) -> Floats:
         """Slices x permutations x (statistics x cohorts), for what was drawn: wanted x permutations."""
