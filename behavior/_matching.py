@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Integers = np.ndarray[Any, np.dtype[np.int64]]
-Places = np.ndarray[Any, np.dtype[np.int16 | np.uint16 | np.int32]]
+Places = np.ndarray[Any, np.dtype[np.int16 | np.int32]]
 
 HEAVY = 0.05  # of a cell's standard deviation: a single shift beyond it is never left to the normal
 _FEWEST_LIGHT = 200  # a stratum with fewer light items is drawn exactly

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Integers = np.ndarray[Any, np.dtype[np.int64]]
-Places = np.ndarray[Any, np.dtype[np.int16 | np.uint16 | np.int32]]
+Places = np.ndarray[Any, np.dtype[np.int16 | np.int32]]
 Narrow = np.ndarray[Any, np.dtype[np.float32]]
 
 SHARD = 1000  # permutations drawn from one key
