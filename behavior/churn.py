@@ -32,10 +32,11 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 
 _SCALE = 1024.0  # fractions kept when shifts over their stratum's root mean square become whole numbers
+_UNEVEN = 1.4  # a lift of scores is no equal lift of every item: on made panels it is seen so much less well
 _FAR = 3.0  # root mean squares of its stratum: what one item's shift counts for at most
 _NEGLIGIBLE = 1e-12  # of a cell's total movement: below it, a spread is rounding
-DESIGN = 1.15  # by how much items that move together widen benign z (docs/inference.md says how it was found)
-FAIL_DESIGN = 1.25  # the same where a change is failed, not only flagged
+DESIGN = 1.15  # by how much items that move together widen benign z where no control tells (decision 20)
+FAIL_DESIGN = 1.25  # the least of the same where a change is failed, not only flagged
 _PRIOR_ATTRIBUTES = 2.0  # attributes of items that weigh as much as what is known without any
 _PRIOR_PAIRS = 4.0  # pairs of rebuilds that weigh as much as what is known without any
 
@@ -246,7 +247,7 @@ def _power_unit(
             # A lift λ of everything gives (h - b)/√(h + b) ≈ λ √(b + h) / 2 an item.
             size = _rooted(sides, codes)[1].T
             lift = np.sqrt((sides[0] + sides[1]).T) / 2.0 * _SCALE
-            roots = labels.T @ np.divide(lift, size, out=np.zeros_like(lift), where=size > 0)
+            roots = labels.T @ np.divide(lift, size, out=np.zeros_like(lift), where=size > 0) / _UNEVEN
             units.append(_unit(spread[:, :, statistics.index(name)], roots))
     smallest = np.minimum.reduce(units)
     nothing_moved = (spread == 0).all(axis=2) & (middle > 0)

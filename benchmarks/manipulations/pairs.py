@@ -80,7 +80,7 @@ class Bench:
         return self._worlds[family.world]
 
     def data(self, family: Family, seed: int) -> World:
-        """What a version is trained on. Where no seed changes a family, each pair has nine tenths of events of its own."""
+        """What a version is trained on; where no seed changes a family, each pair has its own nine tenths of events."""
         world = self.world(family)
         return world if family.seeded else thinned(world, seed, 0.9)
 
