@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         PAYLOAD_TYPE,
         Envelope,
         SignatureKind,
+        envelope_from_passkey,
         envelope_from_ssh,
         pae,
         sign_envelope,
@@ -35,12 +36,13 @@ if TYPE_CHECKING:
         read_facts,
     )
     from signoff.gate import GateResult, gate, verify
-    from signoff.keys import PublicKey
+    from signoff.keys import PasskeyScope, PublicKey
     from signoff.leaves import entry_bytes, leaf
     from signoff.log import Log
     from signoff.logkey import LogKey
     from signoff.merkle import leaf_hash, verify_consistency, verify_inclusion
     from signoff.notes import Checkpoint, NoteKey, open_checkpoint
+    from signoff.passkeys import Assertion, challenge, verify_assertion
     from signoff.policy import DEFAULT_POLICY, Policy, parse_policy, read_policy
     from signoff.proofs import LogProof
     from signoff.reader import LogReader
@@ -88,6 +90,7 @@ __all__ = [
     "ROOTS_SCHEMA",
     "STEPS",
     "Answer",
+    "Assertion",
     "Bundle",
     "ChangePerson",
     "Checkpoint",
@@ -108,6 +111,7 @@ __all__ = [
     "LogReader",
     "NoteKey",
     "Override",
+    "PasskeyScope",
     "Person",
     "PersonKey",
     "Policy",
@@ -131,9 +135,11 @@ __all__ = [
     "build_bundle",
     "build_facts",
     "build_statement",
+    "challenge",
     "coverage",
     "dearmor",
     "entry_bytes",
+    "envelope_from_passkey",
     "envelope_from_ssh",
     "evaluate",
     "evidence_digests",
@@ -155,6 +161,7 @@ __all__ = [
     "signoff_leaf",
     "tile_path",
     "verify",
+    "verify_assertion",
     "verify_consistency",
     "verify_envelope",
     "verify_inclusion",

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """DSSE v1 envelopes around statements, with one signature each.
 
-A statement names one reviewer, so an envelope holds one signature, raw Ed25519 or SSH, over the pre-authentication
-encoding (PAE) of the payload. ``keyid`` is a hint: who signed is decided by trying keys, by their bytes.
+A statement names one reviewer, so an envelope holds one signature, raw Ed25519, SSH or WebAuthn, over the
+pre-authentication encoding (PAE) of the payload. ``keyid`` is a hint: who signed is decided by trying keys, by their
+bytes.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from securesystemslib.dsse import Envelope as DsseEnvelope
 from evidence import InputError, VerificationError, canonical
 from signoff._strict import StrictModel, decode_base64, encode_base64, read_document
 from signoff.keys import ED25519, PublicKey
+from signoff.passkeys import Assertion, made_by, verify_assertion
 from signoff.sshsig import dearmor, parse_sshsig
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ class SignatureKind(StrEnum):
 
     ED25519 = "ed25519"  # RFC 8032 over the PAE itself
     SSH = "ssh"  # SSHSIG in namespace countersign over the PAE; `sig` is its binary form
+    WEBAUTHN = "webauthn"  # an assertion whose challenge is the SHA-256 of the PAE
 
 
 class SignatureEntry(StrictModel):
@@ -43,6 +46,8 @@ class SignatureEntry(StrictModel):
     keyid: Annotated[str, Field(max_length=200)] = ""
     sig: str
     kind: SignatureKind = SignatureKind.ED25519
+    authenticatorData: str | None = None  # noqa: N815 - WebAuthn's names; these two go with its kind only
+    clientDataJSON: str | None = None  # noqa: N815
 
 
 class EnvelopeDocument(StrictModel):
@@ -67,6 +72,7 @@ class Envelope:
     kind: SignatureKind
     signature: bytes
     keyid: str = ""
+    assertion: Assertion | None = None  # what else a passkey's signature is over
 
     @staticmethod
     def read(data: bytes) -> Envelope:
@@ -94,12 +100,20 @@ class Envelope:
     def to_json(self) -> dict[str, Any]:
         """The envelope as DSSE's JSON, with the signature's ``kind`` beside it."""
         signature = {"keyid": self.keyid, "sig": encode_base64(self.signature), "kind": self.kind.value}
+        if self.assertion is not None:
+            signature["authenticatorData"] = encode_base64(self.assertion.authenticator_data)
+            signature["clientDataJSON"] = encode_base64(self.assertion.client_data)
         return {"payload": encode_base64(self.payload), "payloadType": PAYLOAD_TYPE, "signatures": [signature]}
 
     @property
     def pae(self) -> bytes:
         """What the signature is over."""
         return pae(self.payload)
+
+    @property
+    def synced(self) -> bool:
+        """Whether a passkey signed that may have copies in a cloud. Only to be believed once verified."""
+        return self.assertion is not None and self.assertion.backup_eligible
 
 
 def verify_envelope(envelope: Envelope, keys: Iterable[PublicKey]) -> PublicKey:
@@ -115,6 +129,8 @@ def verify_envelope(envelope: Envelope, keys: Iterable[PublicKey]) -> PublicKey:
     """
     if envelope.kind is SignatureKind.SSH:
         return _verify_ssh(envelope, keys)
+    if envelope.kind is SignatureKind.WEBAUTHN:
+        return _verify_passkey(envelope, keys)
     for key in keys:
         if key.algorithm != ED25519:
             continue
@@ -139,6 +155,16 @@ def envelope_from_ssh(payload: bytes, armored: str) -> Envelope:
     return Envelope(payload, SignatureKind.SSH, blob, signature.key.fingerprint)
 
 
+def envelope_from_passkey(payload: bytes, assertion: Assertion, signature: bytes, key: PublicKey) -> Envelope:
+    """The envelope around ``payload`` and what a browser's ``navigator.credentials.get`` gave for it.
+
+    Raises:
+        VerificationError: not an assertion by ``key`` over this payload.
+    """
+    verify_assertion(key, assertion, signature, pae(payload))
+    return Envelope(payload, SignatureKind.WEBAUTHN, signature, key.fingerprint, assertion)
+
+
 def sign_envelope(payload: bytes, private: Ed25519PrivateKey) -> Envelope:
     """Sign ``payload`` by a raw Ed25519 key."""
     key = PublicKey.from_ed25519(private.public_key().public_bytes_raw())
@@ -157,11 +183,35 @@ def _verify_ssh(envelope: Envelope, keys: Iterable[PublicKey]) -> PublicKey:
     return trusted
 
 
+def _verify_passkey(envelope: Envelope, keys: Iterable[PublicKey]) -> PublicKey:
+    """By the first passkey whose bytes verify the signature; only then is looked at what the authenticator says."""
+    if envelope.assertion is None:
+        raise VerificationError(_STEP, "a passkey's signature without authenticatorData and clientDataJSON")
+    for key in keys:
+        if key.passkey is not None and made_by(key, envelope.assertion, envelope.signature):
+            verify_assertion(key, envelope.assertion, envelope.signature, envelope.pae)
+            return key
+    raise VerificationError(_STEP, "made by none of the passkeys in the roots file")
+
+
 def _from_model(model: EnvelopeDocument) -> Envelope:
     signature = model.signatures[0]
+    beside = (signature.authenticatorData, signature.clientDataJSON)
+    if [part is not None for part in beside] != [signature.kind is SignatureKind.WEBAUTHN] * 2:
+        raise InputError("envelope: authenticatorData and clientDataJSON go with a signature of kind webauthn")
     return Envelope(
         payload=decode_base64(model.payload, "envelope payload"),
         kind=signature.kind,
         signature=decode_base64(signature.sig, "envelope signature"),
         keyid=signature.keyid,
+        assertion=_assertion(*beside),
+    )
+
+
+def _assertion(authenticator_data: str | None, client_data: str | None) -> Assertion | None:
+    if authenticator_data is None or client_data is None:
+        return None
+    return Assertion(
+        decode_base64(authenticator_data, "envelope authenticatorData"),
+        decode_base64(client_data, "envelope clientDataJSON"),
     )

@@ -2,12 +2,17 @@
 """People's public keys, in OpenSSH's form, and what each may verify.
 
 The key decides which algorithms are allowed, never the signature: an RSA key takes SHA-2 signatures only, an ECDSA
-key its own curve's hash only. Two keys are the same if their bytes are.
+key its own curve's hash only. Two keys are the same if their bytes are; one key in two wrappings is found by its
+`identity`.
+
+A passkey has a form of its own, in OpenSSH's manner: its public key with the relying party and the origin that it is
+used at, so that whoever has the key line needs nothing else to verify an assertion by it (decision 57).
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +20,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from evidence import InputError, VerificationError
 from signoff._strict import decode_base64, encode_base64
@@ -28,18 +33,32 @@ ED25519 = "ssh-ed25519"
 SK_ED25519 = "sk-ssh-ed25519@openssh.com"
 SK_ECDSA = "sk-ecdsa-sha2-nistp256@openssh.com"
 RSA = "ssh-rsa"  # the name of the key type; the SHA-1 signature of the same name is never accepted
+WEBAUTHN_ES256 = "webauthn-es256@countersign.dev"
+WEBAUTHN_ED25519 = "webauthn-ed25519@countersign.dev"
 _ECDSA: Mapping[str, tuple[bytes, type[ec.EllipticCurve], type[hashes.HashAlgorithm]]] = {
     "ecdsa-sha2-nistp256": (b"nistp256", ec.SECP256R1, hashes.SHA256),
     "ecdsa-sha2-nistp384": (b"nistp384", ec.SECP384R1, hashes.SHA384),
 }
+_PASSKEYS = frozenset({WEBAUTHN_ES256, WEBAUTHN_ED25519})
+_ED25519_TYPES = frozenset({ED25519, SK_ED25519, WEBAUTHN_ED25519})
 _RSA_HASHES: Mapping[str, type[hashes.HashAlgorithm]] = {"rsa-sha2-256": hashes.SHA256, "rsa-sha2-512": hashes.SHA512}
 _RSA_BITS = range(2048, 8193)
 _ED25519_KEY_BYTES = 32
 _ED25519_SIGNATURE_BYTES = 64
 _USER_PRESENT = 0x01
 _BLOB_LIMIT = 4096
+_DOMAIN = re.compile(r"(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_ORIGIN = re.compile(r"(https?)://([a-z0-9.-]+)(?::[1-9][0-9]{0,4})?")
 
 _STEP = "signature"
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeyScope:
+    """Where a passkey is used: the relying party's domain, and the one origin whose pages ask for it."""
+
+    rp_id: str
+    origin: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +72,21 @@ class PublicKey:
     def fingerprint(self) -> str:
         """OpenSSH's ``SHA256:…`` fingerprint. A name to show and a hint to look up by; keys are compared by bytes."""
         return "SHA256:" + encode_base64(hashlib.sha256(self.blob).digest()).rstrip("=")
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 of the public key alone: the same for one key in two wrappings, as software and as hardware key."""
+        fields = WireReader(self.blob, "public key")
+        fields.string()
+        curve = b"" if self.algorithm in _ED25519_TYPES or self.algorithm == RSA else fields.string()
+        kind = b"ed25519" if self.algorithm in _ED25519_TYPES else RSA.encode() if self.algorithm == RSA else curve
+        numbers = (fields.string(), fields.string()) if self.algorithm == RSA else (fields.string(),)
+        return hashlib.sha256(b"".join(wire_string(part) for part in (kind, *numbers))).hexdigest()
+
+    @property
+    def passkey(self) -> PasskeyScope | None:
+        """Where a passkey is used; None for any other key."""
+        return _passkey(self)[1] if self.algorithm in _PASSKEYS else None
 
     @property
     def line(self) -> str:
@@ -92,6 +126,40 @@ class PublicKey:
     def from_ed25519(raw: bytes) -> PublicKey:
         """The OpenSSH form of a raw Ed25519 public key of 32 bytes."""
         return PublicKey.from_blob(wire_string(ED25519.encode()) + wire_string(raw))
+
+    @staticmethod
+    def for_passkey(public: bytes, scope: PasskeyScope) -> PublicKey:
+        """The form of a passkey: ``public`` is a raw Ed25519 key, or an uncompressed point of P-256.
+
+        Raises:
+            InputError: neither of them, or a scope that no browser would allow.
+        """
+        where = wire_string(scope.rp_id.encode()) + wire_string(scope.origin.encode())
+        if len(public) == _ED25519_KEY_BYTES:
+            return PublicKey.from_blob(wire_string(WEBAUTHN_ED25519.encode()) + wire_string(public) + where, "passkey")
+        curve = wire_string(b"nistp256") + wire_string(public)
+        return PublicKey.from_blob(wire_string(WEBAUTHN_ES256.encode()) + curve + where, "passkey")
+
+    def verify_passkey(self, signature: bytes, message: bytes) -> None:
+        """Check an authenticator's signature over ``message``: DER for ES256, raw for Ed25519.
+
+        What is *not* checked: what the authenticator says in the message; see `passkeys.verify_assertion`.
+
+        Raises:
+            VerificationError: no passkey, a signature written in another way, or not this key's.
+        """
+        if self.algorithm not in _PASSKEYS:
+            raise VerificationError(_STEP, f"{self.fingerprint} is no passkey")
+        public, _ = _passkey(self)
+        try:
+            if isinstance(public, Ed25519PublicKey):
+                public.verify(signature, message)
+            else:
+                if encode_dss_signature(*decode_dss_signature(signature)) != signature:
+                    raise VerificationError(_STEP, "an ECDSA signature that is not in DER")
+                public.verify(signature, message, ec.ECDSA(hashes.SHA256()))
+        except (InvalidSignature, ValueError) as error:
+            raise VerificationError(_STEP, f"not made by {self.fingerprint}") from error
 
     def verify_ssh(self, signature: bytes, message: bytes) -> None:
         """Check SSH's signature blob over ``message``.
@@ -138,6 +206,8 @@ def _load(key: PublicKey, what: str) -> None:
             _ecdsa(key)
         elif key.algorithm == RSA:
             _rsa(key)
+        elif key.algorithm in _PASSKEYS:
+            _passkey(key)
         else:
             raise InputError(f"{what}: keys of type {key.algorithm[:40]!r} are not accepted")
     except (ValueError, UnsupportedAlgorithm) as error:
@@ -163,6 +233,29 @@ def _ecdsa(key: PublicKey) -> tuple[ec.EllipticCurvePublicKey, hashes.HashAlgori
     return ec.EllipticCurvePublicKey.from_encoded_point(curve(), fields[2]), digest(), fields[-1]
 
 
+def _passkey(key: PublicKey) -> tuple[Ed25519PublicKey | ec.EllipticCurvePublicKey, PasskeyScope]:
+    public: Ed25519PublicKey | ec.EllipticCurvePublicKey
+    if key.algorithm == WEBAUTHN_ED25519:
+        fields = _fields(key, 3)
+        if len(fields[1]) != _ED25519_KEY_BYTES:
+            raise InputError("passkey: an Ed25519 key has 32 bytes")
+        public = Ed25519PublicKey.from_public_bytes(fields[1])
+    else:
+        fields = _fields(key, 4)
+        if fields[1] != b"nistp256" or fields[2][:1] != b"\x04":
+            raise InputError("passkey: not a point of P-256 in uncompressed form")
+        public = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), fields[2])
+    scope = PasskeyScope(fields[-2].decode("ascii"), fields[-1].decode("ascii"))
+    origin = _ORIGIN.fullmatch(scope.origin)
+    if not _DOMAIN.fullmatch(scope.rp_id) or origin is None:
+        raise InputError("passkey: its relying party is no domain, or its origin none of http or https")
+    if origin[2] != scope.rp_id and not origin[2].endswith(f".{scope.rp_id}"):
+        raise InputError(f"passkey: the origin {scope.origin} is not within {scope.rp_id}")
+    if origin[1] != "https" and origin[2] != "localhost":
+        raise InputError("passkey: a browser gives passkeys to https only, or to localhost")
+    return public, scope
+
+
 def _rsa(key: PublicKey) -> rsa.RSAPublicKey:
     reader = WireReader(key.blob, "public key")
     reader.string()
@@ -181,7 +274,7 @@ def _verify(key: PublicKey, reader: WireReader, message: bytes) -> None:
         reader.end()
         _verify_rsa(key, algorithm, value, message)
         return
-    if algorithm != key.algorithm:
+    if algorithm != key.algorithm or key.algorithm in _PASSKEYS:
         raise InputError(f"a {algorithm[:40]!r} signature by a {key.algorithm!r} key")
     if key.algorithm in {SK_ED25519, SK_ECDSA}:
         flags, counter = reader.byte(), reader.take(4)

@@ -40,6 +40,9 @@ answer_severity = "high"        # every finding at or above it needs an answer
 required = ["diff", "audit"]    # a review without one of these is not complete
 admit_verdicts = ["pass"]       # any other listed here needs an override with its reason in each approval
 
+[signing]
+synced_passkeys = false         # whether a passkey that may have copies in a cloud counts
+
 [time]
 max_age_days = 90               # how long after it was signed a statement counts, whatever it says itself
 """
@@ -76,14 +79,25 @@ class TimeRules(StrictModel):
     max_age_days: Annotated[int, Field(ge=1, le=3660)]
 
 
+class SigningRules(StrictModel):
+    """Which keys count."""
+
+    synced_passkeys: bool
+
+
 class PolicyDocument(StrictModel):
-    """The policy file as written, schema version 1. Every key is needed: what is left out is not a choice."""
+    """The policy file as written, schema version 1.
+
+    Every key is needed: what is left out is not a choice. A whole table that may be left out is one that could only
+    allow more; without it nothing more is allowed.
+    """
 
     schema_version: Annotated[int, Field(ge=1, le=1)]
     approvals: Approvals
     findings: Findings
     evidence: EvidenceRules
     time: TimeRules
+    signing: SigningRules = SigningRules(synced_passkeys=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,11 +57,12 @@ class Voter:
     organization: str
     roles: frozenset[str]
     emails: frozenset[str]
-    key: str  # the fingerprint of the key's bytes
+    key: str  # the identity of the key: one a public key, however it is wrapped
     decision: Decision
     override: Override | None
     signed_at: datetime
     expires_at: datetime
+    synced: bool = False  # signed by a passkey that may leave its device
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,7 @@ def evaluate(policy: Policy | None, facts: Facts) -> tuple[Requirement, ...]:
     checks: tuple[tuple[str, Callable[[], tuple[State, str]]], ...] = (
         ("approvals", lambda: _approvals(policy, counted)),
         ("no-rejection", lambda: _no_rejection(facts)),
+        ("keys", lambda: _keys(policy, counted)),
         ("independence", lambda: _independence(facts)),
         ("evidence", lambda: _evidence(policy, facts)),
         ("safe-evidence", lambda: _safe_evidence(facts)),
@@ -170,6 +172,14 @@ def _approvals(policy: Policy, counted: Sequence[Voter]) -> tuple[State, str]:
     reason = f"{distinct} of {rules.people} approvals, {len(organizations)} of {rules.organizations} organisations"
     met = distinct >= rules.people and len(organizations) >= rules.organizations
     return (State.SATISFIED if met else State.UNSATISFIED), reason
+
+
+def _keys(policy: Policy, counted: Sequence[Voter]) -> tuple[State, str]:
+    """A synced passkey is as safe as an account in somebody's cloud: policy has to want it."""
+    synced = sorted(vote.person for vote in counted if vote.synced)
+    if synced and not policy.rules.signing.synced_passkeys:
+        return State.UNSATISFIED, f"{', '.join(synced)} signed by a passkey that is synced, which the policy refuses"
+    return State.SATISFIED, "no approval is by a synced passkey" if not synced else "the policy takes synced passkeys"
 
 
 def _no_rejection(facts: Facts) -> tuple[State, str]:

@@ -169,9 +169,8 @@ def parse_roots(data: bytes, what: str = "roots") -> Roots:
     _no_twice([email for person in people for email in sorted(person.emails)], f"{what}: two people with the address")
     _no_twice([log.name for log in logs], f"{what}: two keys for the log")
     keys = [entry.key for person in people for entry in person.keys]
-    shared = [key.fingerprint for key in keys]
-    shared += [PublicKey.from_ed25519(log.public).fingerprint for log in logs]
-    _no_twice(shared, f"{what}: one key in two places:")
+    keys += [PublicKey.from_ed25519(log.public) for log in logs]
+    _no_key_twice(keys, f"{what}: one key in two places:")
     return Roots(document.service.id, people, logs, sha256_hex(data))
 
 
@@ -213,3 +212,12 @@ def _no_twice(values: list[str], complaint: str) -> None:
         if value in seen:
             raise PolicyError(f"{complaint} {value}")
         seen.add(value)
+
+
+def _no_key_twice(keys: list[PublicKey], complaint: str) -> None:
+    """Of one key in two wrappings, as software and as hardware key or passkey, the second is refused too."""
+    seen: set[str] = set()
+    for key in keys:
+        if key.identity in seen:
+            raise PolicyError(f"{complaint} {key.fingerprint}")
+        seen.add(key.identity)

@@ -61,6 +61,7 @@ class Signed:
     person: Person
     key: PublicKey
     statement: Statement
+    synced: bool = False  # by a passkey that may have copies
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,14 +159,15 @@ class Examination:
                 if not entry.valid_at(moment):
                     raise InputError(f"the key {key.fingerprint} of {person.id} does not count {when}")
             _check_reviewer(statement, person)
-            self.signed.append(Signed(person, key, statement))
+            self.signed.append(Signed(person, key, statement, signoff.envelope.synced))
         return "; ".join(f"{one.person.id} by {one.key.fingerprint}" for one in self.signed)
 
     def _check_people(self) -> str:
         _no_twice(
             [fold_name(one.person.id) for one in self.signed], "one person signed twice; a bundle holds what counts now"
         )
-        _no_twice([one.key.fingerprint for one in self.signed], "one key signed twice")
+        _no_twice([one.key.identity for one in self.signed], "one key signed twice")
+        _no_twice([one.statement.predicate.nonce for one in self.signed], "two statements have one nonce")
         if len({one.statement.predicate.change.targetRef for one in self.signed}) != 1:
             raise InputError("the sign-offs are for different targets")
         organizations = {fold_name(one.person.organization) for one in self.signed}
@@ -272,7 +274,8 @@ def _voter(one: Signed) -> Voter:
         organization=one.person.organization,
         roles=frozenset({predicate.reviewer.role}),
         emails=one.person.emails,
-        key=one.key.fingerprint,
+        key=one.key.identity,
+        synced=one.synced,
         decision=predicate.decision,
         override=predicate.override,
         signed_at=one.statement.signed_at,

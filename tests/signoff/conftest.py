@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -234,7 +234,7 @@ class World:
             ),
             "policy": parse_policy(self.policy_text.encode()).reference("policy.toml"),
             "evidence": {**evidence_digests(facts), "facts": document_digest(facts)},
-            "validity": self.validity(),
+            "validity": replace(self.validity(), nonce=f"nonce-0123456789-{identifier}"),
         }
         return build_statement(**{**arguments, **changes})
 

@@ -75,6 +75,7 @@ def test_the_default_policy_admits_one_independent_approval_of_a_passing_review(
     assert [requirement.name for requirement in requirements] == [
         "approvals",
         "no-rejection",
+        "keys",
         "independence",
         "evidence",
         "safe-evidence",
@@ -216,3 +217,15 @@ def test_an_empty_or_unreadable_policy_is_refused(data: bytes) -> None:
 def test_hostile_text_is_refused_in_one_way(text: str) -> None:
     with pytest.raises(PolicyError):
         parse_policy(text.encode("utf-8", "surrogatepass"))
+
+
+def unmet(rules: Policy, facts: Facts) -> set[str]:
+    return {name for name, state in states(facts, rules).items() if not state.met}
+
+
+def test_a_synced_passkey_counts_only_where_policy_takes_it() -> None:
+    synced = replace(FACTS, votes=(replace(VOTE, synced=True),))
+    assert unmet(DEFAULT, synced) == {"keys"}
+    assert not unmet(policy(("synced_passkeys = false", "synced_passkeys = true")), synced)
+    assert not unmet(policy(("[signing]\nsynced_passkeys = false", "")), FACTS)
+    assert unmet(policy(("[signing]\nsynced_passkeys = false", "")), synced) == {"keys"}
