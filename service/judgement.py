@@ -15,6 +15,7 @@ from service.arrivals import now
 from service.database import AnswerRow, Change, SignoffRow, StatementRow, ViewedRow
 from signoff import (
     Answer,
+    Envelope,
     Evidence,
     Facts,
     Files,
@@ -50,6 +51,7 @@ class Signature:
     log_index: int
     envelope_digest: str
     statement: Statement
+    synced: bool  # by a passkey that may have copies
 
 
 def revision_of(manifest: Mapping[str, Any]) -> Revision:
@@ -139,6 +141,7 @@ def signatures(context: Context, revision_id: int) -> list[Signature]:
             log_index=row.log_index or 0,
             envelope_digest=row.envelope_digest,
             statement=read_statement(payload),
+            synced=Envelope.read(context.store.get(row.envelope_digest)).synced,
         )
         for row, payload in rows
     ]
@@ -184,6 +187,7 @@ def _voter(roots: Roots, signature: Signature) -> Voter:
         override=predicate.override,
         signed_at=signature.statement.signed_at,
         expires_at=signature.statement.expires_at,
+        synced=signature.synced,
     )
 
 

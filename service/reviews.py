@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from confine import Repository
 from diffing import diff, hunks
 from evidence import CountersignError, InputError, NotFoundError
-from service import arrivals, judgement, log_lines, marks, progress, reading, signing
+from service import arrivals, judgement, log_lines, marks, passkeys, progress, reading, signing
 from service.life import State
 from service.signing import Ballot
 from service.views import (
@@ -41,11 +41,13 @@ from service.views import (
 from signoff import Envelope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from diffing import FileChange, FilePatch
     from evidence import Json
     from service.context import Context
+    from service.passkeys import Enrolment, Passkey
+    from signoff import PasskeyScope
 
 EvidenceKind = Literal["diff", "audit", "report"]
 
@@ -169,25 +171,51 @@ class Reviews:
         nonce: str | None = None,
         envelope: bytes | None = None,
         ssh_signature: str | None = None,
+        passkey: Mapping[str, str] | None = None,
     ) -> int:
         """Verify the signature over a prepared statement, append it to the log; returns the log index.
 
-        Either ``ssh_signature`` (armored, with ``nonce``) or a whole DSSE ``envelope``.
+        Either ``ssh_signature`` (armored, with ``nonce``), or what a browser gave for a ``passkey`` (with ``nonce``, as
+        `service.passkeys.envelope` takes it), or a whole DSSE ``envelope``.
 
         Raises:
             VerificationError: it does not verify, or is not this person's.
             ConflictError: the revision has moved on.
-            InputError: neither, both, or not a signature.
+            InputError: none of them, several, or not a signature.
         """
-        if envelope is not None and ssh_signature is None:
+        if [envelope, ssh_signature, passkey].count(None) != 2:  # noqa: PLR2004 - all but one
+            raise InputError("give one of a DSSE envelope, an SSH signature and a passkey's answer")
+        if envelope is not None:
             given = Envelope.read(envelope)
-        elif ssh_signature is not None and nonce is not None and envelope is None:
+        elif nonce is None:
+            raise InputError("a signature goes with the nonce of its statement")
+        elif ssh_signature is not None:
             given = signing.ssh_envelope(self._context, change_id, n, nonce, ssh_signature)
         else:
-            raise InputError("give either a DSSE envelope, or an SSH signature and the nonce of its statement")
+            given = signing.passkey_envelope(self._context, change_id, n, person, nonce, passkey or {})
         index = signing.sign_off(self._context, change_id, n, person, given)
         self._on_change(judgement.find(self._context, change_id, n).id)
         return index
+
+    def passkey_scope(self) -> PasskeyScope | None:
+        """Where passkeys of this service are used; None where its address allows none."""
+        return passkeys.scope(self._context)
+
+    def passkeys(self, person: Person) -> tuple[Passkey, ...]:
+        """The passkeys that this person enrolled, oldest first."""
+        return passkeys.enrolled(self._context, person.id)
+
+    def signing_passkeys(self, person: Person) -> tuple[str, ...]:
+        """The credential ids that this person can sign with here and now."""
+        return passkeys.usable(self._context, person.id)
+
+    def begin_passkey(self, person: Person) -> Enrolment | None:
+        """A challenge to enrol a passkey by; None where the service's address allows none."""
+        return passkeys.begin(self._context, person)
+
+    def enrol_passkey(self, person: Person, response: Mapping[str, str], challenge: str) -> Passkey:
+        """Keep a new passkey with its attestation; it counts once the roots name it. Raises as `passkeys.enrol`."""
+        return passkeys.enrol(self._context, person, response, challenge)
 
     def bundle(self, change_id: int, n: int) -> bytes:
         """The bundle of the sign-offs that count, for the gate. NotFoundError if nobody signed."""

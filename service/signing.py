@@ -6,7 +6,7 @@ from __future__ import annotations
 import secrets
 import threading
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
@@ -21,7 +21,7 @@ from evidence import (
     canonical,
     digest,
 )
-from service import judgement, progress, trust
+from service import judgement, passkeys, progress, trust
 from service.arrivals import now
 from service.database import PersonRow, RevisionRow, SignoffRow, StatementRow
 from service.life import State, move
@@ -51,6 +51,8 @@ from signoff import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from evidence import Digest
     from service.context import Context
     from service.database import RevisionRow as Row
@@ -65,6 +67,7 @@ _MEANINGS = {
     Decision.APPROVED_WITH_CONDITIONS: "I reviewed this revision and approve it under the conditions named here.",
     Decision.REJECTED: "I reviewed this revision and reject it.",
 }
+PREPARED_LIFE = timedelta(hours=24)  # how long a statement waits for its signature
 _one_at_a_time = threading.Lock()
 
 
@@ -121,11 +124,12 @@ def prepared(context: Context, change_id: int, n: int, nonce: str) -> Prepared:
 def sign_off(context: Context, change_id: int, n: int, person: Person, envelope: Envelope) -> int:
     """Verify an envelope over a statement prepared for this person, log it, count it; returns its index in the log.
 
-    Signing the same statement again gives the same index: nothing is logged twice.
+    A nonce counts once: signing the same statement again gives the same index, and nothing is logged twice.
 
     Raises:
         VerificationError: the signature, the key, or the statement is not this person's.
-        ConflictError: the revision has moved on.
+        ConflictError: the revision has moved on, or the person replaced this statement by a later one, or it was
+            prepared too long ago.
     """
     with _one_at_a_time:
         row = judgement.find(context, change_id, n)
@@ -138,7 +142,11 @@ def sign_off(context: Context, change_id: int, n: int, person: Person, envelope:
         if before is None:
             if State(row.state) not in _SIGNABLE:
                 raise ConflictError(f"revision {n} is {row.state}: it cannot be signed any more")
+            _check_age(context, statement)
+            passkeys.count(context, key, envelope)
             _keep(context, row, person, envelope, key, statement)
+        elif before.superseded:
+            raise ConflictError("this statement was signed before, and you replaced it since: prepare a new one")
         elif before.log_index is not None:
             return before.log_index
         return _log_and_count(context, statement, fresh=fresh)
@@ -147,6 +155,13 @@ def sign_off(context: Context, change_id: int, n: int, person: Person, envelope:
 def ssh_envelope(context: Context, change_id: int, n: int, nonce: str, armored: str) -> Envelope:
     """The envelope around a prepared statement and an SSH signature. Raises as ``prepared`` and if it does not fit."""
     return envelope_from_ssh(prepared(context, change_id, n, nonce).payload, armored)
+
+
+def passkey_envelope(
+    context: Context, change_id: int, n: int, person: Person, nonce: str, response: Mapping[str, str]
+) -> Envelope:
+    """The envelope around a prepared statement and a passkey's answer. Raises as ``prepared``, and if it misfits."""
+    return passkeys.envelope(context, person, prepared(context, change_id, n, nonce).payload, response)
 
 
 def finish(context: Context) -> None:
@@ -217,6 +232,14 @@ def _statement(
         evidence={**evidence, FACTS_NAME: context.store.put_json(document)},
         validity=Validity(secrets.token_urlsafe(24), moment, moment + policy.max_age),
     )
+
+
+def _check_age(context: Context, nonce: str) -> None:
+    """A nonce that lies around is one that somebody may find."""
+    with context.database.read() as session:
+        prepared_at = session.get_one(StatementRow, nonce).created_at
+    if prepared_at + PREPARED_LIFE <= now():
+        raise ConflictError("this statement was prepared more than a day ago: prepare it anew, and sign that")
 
 
 def _known(context: Context, person: Person) -> KnownPerson:

@@ -15,6 +15,7 @@ from signoff import (
     LogKey,
     LogReader,
     PublicKey,
+    format_time,
     parse_roots,
     read_policy,
     read_roots,
@@ -90,6 +91,22 @@ def enrol_key(context: Context, person: Person, public: str, *, emails: tuple[st
         "keys": [{"public": key.line, "valid_from": now().strftime("%Y-%m-%dT00:00:00Z"), "valid_until": None}],
     }
     _write_roots(context, [*_people(context), entry])
+
+
+def add_key(context: Context, person_id: str, key: PublicKey) -> None:
+    """Add a key, valid from now on, to somebody whom the roots file knows; nothing happens if it is there.
+
+    Raises:
+        ConflictError: the roots do not know the person.
+        PolicyError: the key is there under somebody else.
+    """
+    people = _people(context)
+    entry = next((entry for entry in people if entry["id"] == person_id), None)
+    if entry is None:
+        raise ConflictError(f"{context.roots}: does not know {person_id}; add them with name, organisation and roles")
+    if all(PublicKey.from_line(known["public"]).blob != key.blob for known in entry["keys"]):
+        entry["keys"].append({"public": key.line, "valid_from": format_time(now()), "valid_until": None})
+        _write_roots(context, people)
 
 
 def _people(context: Context) -> list[Any]:

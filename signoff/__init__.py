@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from evidence.facades import on_demand
 
 if TYPE_CHECKING:
+    from signoff._strict import format_time, parse_time
     from signoff.bundle import BUNDLE_SCHEMA, Bundle, Signoff, build_bundle, read_bundle, signoff_leaf
     from signoff.envelope import (
         PAYLOAD_TYPE,
@@ -143,6 +144,7 @@ __all__ = [
     "envelope_from_ssh",
     "evaluate",
     "evidence_digests",
+    "format_time",
     "gate",
     "leaf",
     "leaf_hash",
@@ -150,6 +152,7 @@ __all__ = [
     "pae",
     "parse_policy",
     "parse_roots",
+    "parse_time",
     "policy_facts",
     "read_bundle",
     "read_facts",

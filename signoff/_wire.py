@@ -67,3 +67,8 @@ class WireReader:
 def wire_string(data: bytes) -> bytes:
     """``data`` with its length before it."""
     return struct.pack(">I", len(data)) + data
+
+
+def wire_number(number: int) -> bytes:
+    """A positive number as an mpint holds it, without the length before it."""
+    return number.to_bytes(number.bit_length() // 8 + 1, "big")

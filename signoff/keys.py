@@ -21,10 +21,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from evidence import InputError, VerificationError
 from signoff._strict import decode_base64, encode_base64
-from signoff._wire import WireReader, wire_string
+from signoff._wire import WireReader, wire_number, wire_string
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,11 +36,13 @@ SK_ECDSA = "sk-ecdsa-sha2-nistp256@openssh.com"
 RSA = "ssh-rsa"  # the name of the key type; the SHA-1 signature of the same name is never accepted
 WEBAUTHN_ES256 = "webauthn-es256@countersign.dev"
 WEBAUTHN_ED25519 = "webauthn-ed25519@countersign.dev"
+WEBAUTHN_RS256 = "webauthn-rs256@countersign.dev"
 _ECDSA: Mapping[str, tuple[bytes, type[ec.EllipticCurve], type[hashes.HashAlgorithm]]] = {
     "ecdsa-sha2-nistp256": (b"nistp256", ec.SECP256R1, hashes.SHA256),
     "ecdsa-sha2-nistp384": (b"nistp384", ec.SECP384R1, hashes.SHA384),
 }
-_PASSKEYS = frozenset({WEBAUTHN_ES256, WEBAUTHN_ED25519})
+_PASSKEYS = frozenset({WEBAUTHN_ES256, WEBAUTHN_ED25519, WEBAUTHN_RS256})
+_RSA_TYPES = frozenset({RSA, WEBAUTHN_RS256})
 _ED25519_TYPES = frozenset({ED25519, SK_ED25519, WEBAUTHN_ED25519})
 _RSA_HASHES: Mapping[str, type[hashes.HashAlgorithm]] = {"rsa-sha2-256": hashes.SHA256, "rsa-sha2-512": hashes.SHA512}
 _RSA_BITS = range(2048, 8193)
@@ -60,6 +63,20 @@ class PasskeyScope:
     rp_id: str
     origin: str
 
+    def check(self) -> None:
+        """Refuse what no browser would allow.
+
+        Raises:
+            InputError: no domain, no origin of http or https, an origin outside the domain, or one without TLS.
+        """
+        origin = _ORIGIN.fullmatch(self.origin)
+        if not _DOMAIN.fullmatch(self.rp_id) or origin is None:
+            raise InputError("passkey: its relying party is no domain, or its origin none of http or https")
+        if origin[2] != self.rp_id and not origin[2].endswith(f".{self.rp_id}"):
+            raise InputError(f"passkey: the origin {self.origin} is not within {self.rp_id}")
+        if origin[1] != "https" and origin[2] != "localhost":
+            raise InputError("passkey: a browser gives passkeys to https only, or to localhost")
+
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
@@ -78,10 +95,14 @@ class PublicKey:
         """SHA-256 of the public key alone: the same for one key in two wrappings, as software and as hardware key."""
         fields = WireReader(self.blob, "public key")
         fields.string()
-        curve = b"" if self.algorithm in _ED25519_TYPES or self.algorithm == RSA else fields.string()
-        kind = b"ed25519" if self.algorithm in _ED25519_TYPES else RSA.encode() if self.algorithm == RSA else curve
-        numbers = (fields.string(), fields.string()) if self.algorithm == RSA else (fields.string(),)
-        return hashlib.sha256(b"".join(wire_string(part) for part in (kind, *numbers))).hexdigest()
+        parts: tuple[bytes, ...]
+        if self.algorithm in _RSA_TYPES:
+            parts = (b"rsa", fields.string(), fields.string())
+        elif self.algorithm in _ED25519_TYPES:
+            parts = (b"ed25519", fields.string())
+        else:
+            parts = (fields.string(), fields.string())  # the curve's name and the point
+        return hashlib.sha256(b"".join(wire_string(part) for part in parts)).hexdigest()
 
     @property
     def passkey(self) -> PasskeyScope | None:
@@ -128,20 +149,28 @@ class PublicKey:
         return PublicKey.from_blob(wire_string(ED25519.encode()) + wire_string(raw))
 
     @staticmethod
-    def for_passkey(public: bytes, scope: PasskeyScope) -> PublicKey:
-        """The form of a passkey: ``public`` is a raw Ed25519 key, or an uncompressed point of P-256.
+    def for_passkey(public: object, scope: PasskeyScope) -> PublicKey:
+        """The form of a passkey: ``public`` is a key of `cryptography`, Ed25519, of the curve P-256, or RSA.
 
         Raises:
-            InputError: neither of them, or a scope that no browser would allow.
+            InputError: none of them, or a scope that no browser would allow.
         """
-        where = wire_string(scope.rp_id.encode()) + wire_string(scope.origin.encode())
-        if len(public) == _ED25519_KEY_BYTES:
-            return PublicKey.from_blob(wire_string(WEBAUTHN_ED25519.encode()) + wire_string(public) + where, "passkey")
-        curve = wire_string(b"nistp256") + wire_string(public)
-        return PublicKey.from_blob(wire_string(WEBAUTHN_ES256.encode()) + curve + where, "passkey")
+        fields: tuple[bytes, ...]
+        if isinstance(public, Ed25519PublicKey):
+            fields = (WEBAUTHN_ED25519.encode(), public.public_bytes_raw())
+        elif isinstance(public, rsa.RSAPublicKey):
+            numbers = public.public_numbers()
+            fields = (WEBAUTHN_RS256.encode(), wire_number(numbers.e), wire_number(numbers.n))
+        elif isinstance(public, ec.EllipticCurvePublicKey) and public.curve.name == ec.SECP256R1.name:
+            point = public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+            fields = (WEBAUTHN_ES256.encode(), b"nistp256", point)
+        else:
+            raise InputError("passkey: none of ES256, Ed25519 and RS256")
+        where = (scope.rp_id.encode(), scope.origin.encode())
+        return PublicKey.from_blob(b"".join(wire_string(field) for field in (*fields, *where)), "passkey")
 
     def verify_passkey(self, signature: bytes, message: bytes) -> None:
-        """Check an authenticator's signature over ``message``: DER for ES256, raw for Ed25519.
+        """Check an authenticator's signature over ``message``: DER for ES256, raw for Ed25519, PKCS#1 v1.5 for RS256.
 
         What is *not* checked: what the authenticator says in the message; see `passkeys.verify_assertion`.
 
@@ -154,6 +183,8 @@ class PublicKey:
         try:
             if isinstance(public, Ed25519PublicKey):
                 public.verify(signature, message)
+            elif isinstance(public, rsa.RSAPublicKey):
+                public.verify(signature, message, padding.PKCS1v15(), hashes.SHA256())
             else:
                 if encode_dss_signature(*decode_dss_signature(signature)) != signature:
                     raise VerificationError(_STEP, "an ECDSA signature that is not in DER")
@@ -233,9 +264,18 @@ def _ecdsa(key: PublicKey) -> tuple[ec.EllipticCurvePublicKey, hashes.HashAlgori
     return ec.EllipticCurvePublicKey.from_encoded_point(curve(), fields[2]), digest(), fields[-1]
 
 
-def _passkey(key: PublicKey) -> tuple[Ed25519PublicKey | ec.EllipticCurvePublicKey, PasskeyScope]:
-    public: Ed25519PublicKey | ec.EllipticCurvePublicKey
-    if key.algorithm == WEBAUTHN_ED25519:
+def _passkey(
+    key: PublicKey,
+) -> tuple[Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa.RSAPublicKey, PasskeyScope]:
+    public: Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa.RSAPublicKey
+    fields: tuple[bytes, ...]
+    if key.algorithm == WEBAUTHN_RS256:
+        reader = WireReader(key.blob, "passkey")
+        reader.string()
+        public = _rsa_numbers(reader.positive(), reader.positive())
+        fields = (reader.string(), reader.string())
+        reader.end()
+    elif key.algorithm == WEBAUTHN_ED25519:
         fields = _fields(key, 3)
         if len(fields[1]) != _ED25519_KEY_BYTES:
             raise InputError("passkey: an Ed25519 key has 32 bytes")
@@ -246,13 +286,7 @@ def _passkey(key: PublicKey) -> tuple[Ed25519PublicKey | ec.EllipticCurvePublicK
             raise InputError("passkey: not a point of P-256 in uncompressed form")
         public = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), fields[2])
     scope = PasskeyScope(fields[-2].decode("ascii"), fields[-1].decode("ascii"))
-    origin = _ORIGIN.fullmatch(scope.origin)
-    if not _DOMAIN.fullmatch(scope.rp_id) or origin is None:
-        raise InputError("passkey: its relying party is no domain, or its origin none of http or https")
-    if origin[2] != scope.rp_id and not origin[2].endswith(f".{scope.rp_id}"):
-        raise InputError(f"passkey: the origin {scope.origin} is not within {scope.rp_id}")
-    if origin[1] != "https" and origin[2] != "localhost":
-        raise InputError("passkey: a browser gives passkeys to https only, or to localhost")
+    scope.check()
     return public, scope
 
 
@@ -261,6 +295,10 @@ def _rsa(key: PublicKey) -> rsa.RSAPublicKey:
     reader.string()
     exponent, modulus = reader.positive(), reader.positive()
     reader.end()
+    return _rsa_numbers(exponent, modulus)
+
+
+def _rsa_numbers(exponent: int, modulus: int) -> rsa.RSAPublicKey:
     if modulus.bit_length() not in _RSA_BITS:
         raise InputError(f"public key: an RSA key of {modulus.bit_length()} bits; 2048 to 8192 are accepted")
     if exponent.bit_length() > 32 or exponent < 65537:  # noqa: PLR2004 - F4, the customary exponent, or larger

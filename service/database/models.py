@@ -217,3 +217,30 @@ class SignoffRow(Base):
     log_index: Mapped[int | None]
     at: Mapped[datetime]
     superseded: Mapped[bool] = mapped_column(default=False)
+
+
+class PasskeyRow(Base):
+    """A passkey that somebody enrolled. It counts once the roots name its key."""
+
+    __tablename__ = "passkey"
+
+    credential_id: Mapped[str] = mapped_column(String(1400), primary_key=True)
+    person_id: Mapped[str] = mapped_column(ForeignKey("person.id"), index=True)
+    public: Mapped[str]
+    synced: Mapped[bool]
+    authenticator: Mapped[str] = mapped_column(String(36))
+    attestation: Mapped[str] = mapped_column(String(32))
+    attestation_digest: Mapped[str] = mapped_column(String(71))
+    counter: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime]
+
+
+class PasskeyRequest(Base):
+    """A challenge to enrol a passkey, for one person, once."""
+
+    __tablename__ = "passkey_request"
+
+    challenge: Mapped[str] = mapped_column(String(64), primary_key=True)
+    person_id: Mapped[str] = mapped_column(ForeignKey("person.id"))
+    created_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from service.pages import behavior, change, evidence_files, files, log, queue, sign, style
+from service.pages import behavior, change, evidence_files, files, log, passkeys, queue, sign, style
 from service.pages.doors import error_page, sign_in_page
 
 if TYPE_CHECKING:
@@ -21,5 +21,6 @@ routers: tuple[APIRouter, ...] = (
     sign.router,
     evidence_files.router,
     log.router,
+    passkeys.router,
     style.router,
 )

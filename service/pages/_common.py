@@ -16,6 +16,7 @@ from markupsafe import Markup
 from evidence import AuthenticationError, sha256_hex
 from reports import environment, stylesheet
 from service.accounts import signed_in
+from service.guards import SCRIPTED
 from service.reviews import Reviews
 from service.views import Person
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _SERVICE = Path(__file__).parents[1]
 TEMPLATES = _SERVICE / "templates"
 STYLES = _SERVICE / "static"
+PASSKEY_SCRIPT = "passkeys.js"  # the one script there is, in `STYLES`
 
 SignedIn = Annotated[Person, Depends(signed_in)]
 
@@ -54,11 +56,14 @@ class Shell:
     style: str
     here: str
     person: Person | None
+    script: str = ""
 
 
-def page(request: Request, view: View, person: Person | None, *, status: int = 200) -> HTMLResponse:
-    """The view as a page in the frame."""
-    return HTMLResponse(render(view, Shell(style_url(), request.url.path, person)), status_code=status)
+def page(request: Request, view: View, person: Person | None, *, status: int = 200, script: str = "") -> HTMLResponse:
+    """The view as a page in the frame. ``script`` names a file of `STYLES` that this page may run, and no other may."""
+    content = render(view, Shell(style_url(), request.url.path, person, script))
+    headers = {"Content-Security-Policy": SCRIPTED} if script else None
+    return HTMLResponse(content, status_code=status, headers=headers)
 
 
 def person_of(request: Request) -> Person | None:

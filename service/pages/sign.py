@@ -3,29 +3,31 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple
 from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Query, Request, Response, UploadFile
 from fastapi.responses import RedirectResponse
+from pydantic import BaseModel, Field
 
 from evidence import InputError, TooLargeError, Verdict, parse_json, sha256_hex
 from reports import UnknownGroup, cell_rows, grouped, unknowns
 from service.life import State
-from service.pages._common import Desk, SignedIn, page
+from service.pages._common import PASSKEY_SCRIPT, Desk, SignedIn, page
 from service.pages._heading import Heading, heading, read, root
 from service.pages.change import AnsweredFinding, FileLine, answered, file_lines
-from signoff import INDEPENDENCE_DECLARATION
+from signoff import INDEPENDENCE_DECLARATION, challenge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reports import CellRow
-    from service.views import Prepared, RevisionView, SignoffView
+    from service.views import Person, Prepared, RevisionView, SignoffView
     from signoff import Requirement
 
-router = APIRouter()
+router: APIRouter = APIRouter()
 
 MAX_UPLOAD = 256 << 10
 _SHOWN_CELLS = 12
@@ -35,6 +37,16 @@ DECISIONS: Mapping[str, str] = {
     "APPROVED_WITH_CONDITIONS": "Approve with conditions: it may go out if the conditions below are kept",
     "REJECTED": "Reject: this revision must not go out",
 }
+
+
+class PasskeyForm(BaseModel):
+    """What the script fills in: a passkey's assertion, base64url."""
+
+    nonce: str = Field(default="", max_length=200)
+    credential_id: str = Field(default="", max_length=1400)
+    authenticator_data: str = Field(default="", max_length=1000)
+    client_data: str = Field(default="", max_length=10_000)
+    signature: str = Field(default="", max_length=1000)
 
 
 class Line(NamedTuple):
@@ -57,9 +69,19 @@ class StatementView:
     download: str
 
 
+class PasskeyAsked(NamedTuple):
+    """What the browser is to ask a passkey for; bytes are base64url."""
+
+    challenge: str
+    rp_id: str
+    credentials: str
+
+
 @dataclass(frozen=True, slots=True)
 class SignPage:
     """The sign-off page. ``statement`` is None until a decision is prepared; ``closed`` says why none can be.
+
+    ``passkey`` is None where there is nothing to sign, or the person has no passkey that counts here.
 
     ``overrides`` is true where the verdict is no pass, so that an approval has to say why it goes against it.
     """
@@ -81,6 +103,7 @@ class SignPage:
     decisions: Mapping[str, str]
     declaration: str
     statement: StatementView | None
+    passkey: PasskeyAsked | None
 
     @property
     def title(self) -> str:
@@ -130,8 +153,9 @@ def sign(
         decisions=DECISIONS,
         declaration=INDEPENDENCE_DECLARATION,
         statement=_statement(prepared, root(change_id, n)) if prepared else None,
+        passkey=_passkey(reviews, person, prepared) if prepared else None,
     )
-    return page(request, view, person)
+    return page(request, view, person, script=PASSKEY_SCRIPT)
 
 
 @router.post("/changes/{change_id}/revisions/{n}/sign", response_model=None)
@@ -202,6 +226,25 @@ def hand_in(
     else:
         raise InputError("hand in a signature: the file statement.pae.sig, or its text, or a DSSE envelope")
     return RedirectResponse(f"{root(change_id, n)}/sign#signoffs", status_code=303)
+
+
+@router.post("/changes/{change_id}/revisions/{n}/passkey-signoffs", response_model=None)
+def hand_in_passkey(
+    person: SignedIn, reviews: Desk, change_id: int, n: int, form: Annotated[PasskeyForm, Form()]
+) -> Response:
+    """Take a passkey's assertion over a prepared statement."""
+    if not form.signature:
+        raise InputError("signing by passkey needs JavaScript; an SSH key does not")
+    reviews.sign_off(change_id, n, person, nonce=form.nonce, passkey=form.model_dump(exclude={"nonce"}))
+    return RedirectResponse(f"{root(change_id, n)}/sign#signoffs", status_code=303)
+
+
+def _passkey(reviews: Desk, person: Person, prepared: Prepared) -> PasskeyAsked | None:
+    scope, credentials = reviews.passkey_scope(), reviews.signing_passkeys(person)
+    if scope is None or not credentials:
+        return None
+    asked = base64.urlsafe_b64encode(challenge(prepared.pae)).decode("ascii").rstrip("=")
+    return PasskeyAsked(asked, scope.rp_id, " ".join(credentials))
 
 
 def _content(upload: UploadFile | None) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import threading
 import time
@@ -149,9 +150,15 @@ class Service:
     key: Path
     changes: dict[str, int] = field(default_factory=dict)
 
-    def link(self, target: str = "/") -> str:
+    @property
+    def domain(self) -> str:
+        """The service by a name, as passkeys need it."""
+        return self.url.replace("127.0.0.1", "localhost")
+
+    def link(self, target: str = "/", *, domain: bool = False) -> str:
         """A fresh sign-in link that leads to ``target``."""
-        return f"{self.url}/sign-in?token={self.app.state.accounts.link(REVIEWER.id)}&next={target}"
+        place = self.domain if domain else self.url
+        return f"{place}/sign-in?token={self.app.state.accounts.link(REVIEWER.id)}&next={target}"
 
     def propose(self, name: str, head: str, title: str, number: int) -> None:
         """Let a change arrive, as a webhook would."""
@@ -189,15 +196,24 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     data.mkdir()
     make_panel(data / "panel")
     (data / "platforms.toml").write_text(PLATFORMS.format(url=place / "repository"), encoding="utf-8")
-    app = create_app(Settings(data_dir=data, reviewer_id=REVIEWER.id, reviewer_name=REVIEWER.name, concurrency=1))
+    listening = socket.create_server(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
+    app = create_app(
+        Settings(
+            data_dir=data,
+            public_url=f"http://localhost:{port}",
+            reviewer_id=REVIEWER.id,
+            reviewer_name=REVIEWER.name,
+            concurrency=1,
+        )
+    )
     key = place / "reviewer"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", key], check=True)
     trust.enrol_key(app.state.context, REVIEWER, key.with_suffix(".pub").read_text(encoding="ascii").strip())
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", ws="none"))
-    thread = threading.Thread(target=server.run, name="uvicorn", daemon=True)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none"))
+    thread = threading.Thread(target=server.run, args=([listening],), name="uvicorn", daemon=True)
     thread.start()
     wait_for(lambda: server.started, "the start of the service")
-    port = server.servers[0].sockets[0].getsockname()[1]
     running = Service(f"http://127.0.0.1:{port}", app, key)
     for number, (name, title) in enumerate((("tidy", TIDY), ("lift", LIFT), ("broken", BROKEN)), start=11):
         running.propose(name, heads[name], title, number)
@@ -231,14 +247,16 @@ def browse(chromium: Browser, service: Service) -> Iterator[Callable[..., Watche
     """Opens a signed-in page; at the end nothing may have been complained of, or asked for elsewhere."""
     opened: list[Watched] = []
 
-    def open_page(*, scheme: Any = "light", scripts: bool = False, width: int = 1200, target: str = "/") -> Watched:
+    def open_page(
+        *, scheme: Any = "light", scripts: bool = False, width: int = 1200, target: str = "/", domain: bool = False
+    ) -> Watched:
         context = chromium.new_context(
             color_scheme=scheme, java_script_enabled=scripts, viewport={"width": width, "height": 900}
         )
         watched = Watched(context, context.new_page())
 
         def held(route: Any) -> None:
-            if route.request.url.startswith(service.url):
+            if route.request.url.startswith((service.url, service.domain)):
                 route.continue_()
             else:
                 watched.complaints.append(f"asked for {route.request.url}")
@@ -256,7 +274,7 @@ def browse(chromium: Browser, service: Service) -> Iterator[Callable[..., Watche
         watched.page.on("pageerror", lambda error: watched.complaints.append(f"script: {error}"))
         watched.page.on("dialog", lambda dialog: watched.complaints.append(f"dialog: {dialog.message}"))
         opened.append(watched)
-        watched.page.goto(service.link(target))
+        watched.page.goto(service.link(target, domain=domain))
         return watched
 
     yield open_page

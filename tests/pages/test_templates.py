@@ -18,6 +18,7 @@ from service.pages.change import OverviewPage
 from service.pages.doors import ErrorPage, SignInPage
 from service.pages.files import FilesPage
 from service.pages.log import LogPage
+from service.pages.passkeys import PasskeysPage
 from service.pages.queue import QueuePage
 from service.pages.sign import SignPage
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from service.pages._common import View
 
 TEMPLATES = _common.TEMPLATES
-VIEWS = (QueuePage, OverviewPage, FilesPage, BehaviorPage, SignPage, LogPage, SignInPage, ErrorPage)
+VIEWS = (QueuePage, OverviewPage, FilesPage, BehaviorPage, SignPage, LogPage, PasskeysPage, SignInPage, ErrorPage)
 SHARED = {"frame.html", "change_parts.html"}
 
 

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import webauthn
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from webauthn.helpers import encode_cbor
 
@@ -55,10 +54,8 @@ class Authenticator:
         self.private = self.private or ec.derive_private_key(7, ec.SECP256R1())
 
     @property
-    def public(self) -> bytes:
-        if isinstance(self.private, Ed25519PrivateKey):
-            return self.private.public_key().public_bytes_raw()
-        return self.private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    def public(self) -> Any:
+        return self.private.public_key()
 
     @property
     def key(self) -> PublicKey:
@@ -68,12 +65,17 @@ class Authenticator:
     def cose(self) -> bytes:
         """The key as an authenticator hands it over (RFC 9053), for software that is not ours."""
         if isinstance(self.private, Ed25519PrivateKey):
-            return encode_cbor({1: 1, 3: -8, -1: 6, -2: self.public})
-        return encode_cbor({1: 2, 3: -7, -1: 1, -2: self.public[1:33], -3: self.public[33:]})
+            return encode_cbor({1: 1, 3: -8, -1: 6, -2: self.public.public_bytes_raw()})
+        numbers = self.public.public_numbers()
+        if isinstance(self.private, rsa.RSAPrivateKey):
+            return encode_cbor({1: 3, 3: -257, -1: numbers.n.to_bytes(256, "big"), -2: b"\1\0\1"})
+        return encode_cbor({1: 2, 3: -7, -1: 1, -2: numbers.x.to_bytes(32, "big"), -3: numbers.y.to_bytes(32, "big")})
 
     def sign(self, assertion: Assertion) -> bytes:
         if isinstance(self.private, Ed25519PrivateKey):
             return self.private.sign(assertion.signed)
+        if isinstance(self.private, rsa.RSAPrivateKey):
+            return self.private.sign(assertion.signed, padding.PKCS1v15(), hashes.SHA256())
         signature: bytes = self.private.sign(assertion.signed, ec.ECDSA(hashes.SHA256()))
         return signature
 
@@ -93,9 +95,10 @@ class Authenticator:
 ES256 = Authenticator()
 ED25519 = Authenticator(Ed25519PrivateKey.from_private_bytes(bytes([9]) * 32))
 ASKED = ES256.asked()
+RS256 = Authenticator(rsa.generate_private_key(65537, 2048))
 
 
-@pytest.mark.parametrize("authenticator", [ES256, ED25519], ids=["es256", "ed25519"])
+@pytest.mark.parametrize("authenticator", [ES256, ED25519, RS256], ids=["es256", "ed25519", "rs256"])
 def test_an_assertion_over_the_bytes_is_taken_here_and_by_py_webauthn(authenticator: Authenticator) -> None:
     assertion, signature = authenticator.asked()
     verify_assertion(authenticator.key, assertion, signature, MESSAGE)
@@ -186,6 +189,7 @@ def test_no_byte_of_an_assertion_can_be_another(data: st.DataObject) -> None:
         verify_assertion(ES256.key, Assertion(bytes(parts[0]), bytes(parts[1])), bytes(parts[2]), MESSAGE)
 
 
+@settings(max_examples=50)
 @given(st.binary(max_size=300), st.binary(max_size=60), st.binary(max_size=100))
 def test_garbage_is_refused_and_nothing_else_is_raised(client: bytes, data: bytes, signature: bytes) -> None:
     assertion = Assertion(data, client)
@@ -264,9 +268,9 @@ def test_a_scope_that_no_browser_allows_is_no_passkey(rp_id: str, origin: str) -
 
 
 def test_one_key_in_two_wrappings_stands_in_the_roots_once(world: World) -> None:
-    raw = ED25519.public
+    raw = ED25519.public.public_bytes_raw()
     hardware = PublicKey.from_blob(wire_string(b"sk-ssh-ed25519@openssh.com") + wire_string(raw) + wire_string(b"ssh:"))
-    elsewhere = PublicKey.for_passkey(raw, PasskeyScope("other.example", "https://other.example"))
+    elsewhere = PublicKey.for_passkey(ED25519.public, PasskeyScope("other.example", "https://other.example"))
     keys = [PublicKey.from_ed25519(raw), hardware, ED25519.key, elsewhere]
     assert len({key.identity for key in keys}) == 1
     assert len({key.fingerprint for key in keys}) == len(keys)
