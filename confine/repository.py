@@ -135,6 +135,10 @@ class Repository:
         commit = self.resolve(ref)
         return Snapshot(commit, self._commit(commit).tree, self.content_digest(commit))
 
+    def tree_id(self, ref: str) -> str:
+        """The id of the tree of the commit that ``ref`` names; raises as ``resolve``."""
+        return self._commit(self.resolve(ref)).tree
+
     def is_ancestor(self, old: str, new: str) -> bool:
         """Whether ``old`` is ``new`` or an ancestor of it.
 

@@ -65,7 +65,7 @@ def fetch(context: Context, revision_id: int) -> None:
         head = repository.snapshot(job.head_commit)
         if base.commit == head.commit:
             raise RepositoryError(f"base and head are the same commit {head.commit[:12]}: there is nothing to review")
-        revision = Revision(job.repository, base, head, _artifacts(repository, head))
+        revision = Revision(job.repository, base, head, declared_artifacts(repository, head))
     manifest = context.store.put(revision.canonical())
     progress.record(context.database, revision_id, "fetched", base_commit=base.commit, digest=manifest)
 
@@ -211,7 +211,7 @@ def _base(repository: Repository, job: Job) -> str:
     return repository.merge_base(target, job.head_commit)
 
 
-def _artifacts(repository: Repository, head: Snapshot) -> tuple[Artifact, ...]:
+def declared_artifacts(repository: Repository, head: Snapshot) -> tuple[Artifact, ...]:
     """Head's declared artifacts by SHA-256. A manifest that cannot be used is the audit's error, not this step's."""
     tree = repository.tree(head.commit)
     try:

@@ -13,6 +13,7 @@ from evidence.facades import on_demand
 
 if TYPE_CHECKING:
     from signoff._strict import format_time, parse_time
+    from signoff.allowed_signers import allowed_signers
     from signoff.bundle import BUNDLE_SCHEMA, Bundle, Signoff, build_bundle, read_bundle, signoff_leaf
     from signoff.envelope import (
         PAYLOAD_TYPE,
@@ -132,6 +133,7 @@ __all__ = [
     "Voter",
     "Waiver",
     "admits",
+    "allowed_signers",
     "armor",
     "build_bundle",
     "build_facts",

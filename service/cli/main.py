@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from evidence import VERSION, CountersignError
-from service.cli import absolutes, examining, logs, models, panels, serving, signing, submitting
+from service.cli import absolutes, examining, keys, logs, models, panels, serving, signing, submitting
 from service.cli.output import say
 
 BAD_INPUT = 2
@@ -28,6 +28,7 @@ app = typer.Typer(
 for module in (examining, absolutes, models, signing, submitting, serving):
     module.register(app)
 app.add_typer(logs.app, name="log")
+app.add_typer(keys.app, name="keys")
 app.add_typer(panels.app, name="panel")
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-import signoff
 from evidence import InputError, canonical
 from service.cli.output import as_text, leave, say, show, write
+from service.cli.recomputing import recomputed
+from signoff import Statement, envelope_from_ssh, gate, pae, read_statement, sign_with_ssh_key, verify
+
+if TYPE_CHECKING:
+    from signoff import GateResult
 
 _FAILED = 1
 _MAX_STATEMENT = 64 << 10
@@ -30,21 +34,42 @@ def register(app: typer.Typer) -> None:
     app.command("gate")(gate_command)
 
 
-def sign(
+def sign(  # noqa: PLR0913 - one parameter an option
     revision: Annotated[
         Path, typer.Argument(help="The prepared statement: statement.json or statement.pae of the page.")
     ],
     key: Annotated[Path, typer.Option("--key", help="An OpenSSH private key, or the public one of an agent's.")],
+    repo: Annotated[
+        Path, typer.Option(help="Your own clone, out of which manifest and diff are computed anew.")
+    ] = Path(),
+    artifact: Annotated[
+        list[str] | None, typer.Option("--artifact", help="NAME=FILE that you hold, as often as needed.")
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option(help="Where the change starts; found by the signed tree if left out.")
+    ] = None,
+    rules: Annotated[Path | None, typer.Option(help="The reviewer's rules that the diff was made with (TOML).")] = None,
     out: Annotated[Path | None, typer.Option(help="Write the envelope here; by default beside the statement.")] = None,
     *,
+    unsafe_unseen: Annotated[
+        bool, typer.Option("--unsafe-unseen", help="Sign what the server says, without computing anything anew.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Sign the statement of a revision: show what it says, sign its exact bytes, write a DSSE envelope to hand in."""
+    """Sign the statement of a revision, if manifest and diff computed anew from your clone are the statement's.
+
+    Shows what it says, signs its exact bytes, and writes a DSSE envelope to hand in.
+    """
     payload = _payload(revision)
-    say(_summary(signoff.read_statement(payload)))
+    statement = read_statement(payload)
+    say(_summary(statement))
+    if unsafe_unseen:
+        say("warning: --unsafe-unseen: neither manifest nor diff was computed anew; you sign what the server says")
+    else:
+        say(recomputed(statement, repo, _artifacts(artifact or []), base=base, rules=rules))
     if not yes and not typer.confirm("Sign this?", err=True):
         raise InputError("nothing was signed")
-    envelope = signoff.envelope_from_ssh(payload, signoff.sign_with_ssh_key(key, signoff.pae(payload)))
+    envelope = envelope_from_ssh(payload, sign_with_ssh_key(key, pae(payload)))
     place = out or revision.with_name(f"{revision.name}.dsse.json")
     write(place, canonical(envelope.to_json()))
     show(str(place))
@@ -58,7 +83,7 @@ def verify_command(
     format: _Format = "text",  # noqa: A002 - the option's name
 ) -> None:
     """Check what a bundle says of itself: signatures, people, log, times. Nothing is admitted by this."""
-    result = signoff.verify(bundle, roots, _moment(at), policy)
+    result = verify(bundle, roots, _moment(at), policy)
     _finish(result, holds=result.holds, form=format)
 
 
@@ -72,11 +97,11 @@ def gate_command(
     format: _Format = "text",  # noqa: A002 - the option's name
 ) -> None:
     """Say whether exactly this may go out: exit 0 yes, 1 no, with the step that failed. Needs no network."""
-    result = signoff.gate(bundle, repo, _artifacts(artifact or []), policy, roots, _moment(at))
+    result = gate(bundle, repo, _artifacts(artifact or []), policy, roots, _moment(at))
     _finish(result, holds=result.admitted, form=format)
 
 
-def _finish(result: signoff.GateResult, *, holds: bool, form: str) -> None:
+def _finish(result: GateResult, *, holds: bool, form: str) -> None:
     if form == "json":
         show(as_text(result.to_json()))
     else:
@@ -84,7 +109,7 @@ def _finish(result: signoff.GateResult, *, holds: bool, form: str) -> None:
     leave(0 if holds else _FAILED)
 
 
-def _steps(result: signoff.GateResult) -> str:
+def _steps(result: GateResult) -> str:
     words = {True: "ok", False: "REFUSED", None: "-"}
     lines = [f"{step.number}  {words[step.ok]:<7}  {step.name}: {step.detail}" for step in result.steps]
     if result.admitted:
@@ -105,12 +130,12 @@ def _payload(path: Path) -> bytes:
     if not content.startswith(_PAE):
         return content
     payload = content.removeprefix(_PAE).split(b" ", 1)[-1]
-    if signoff.pae(payload) != content:
+    if pae(payload) != content:
         raise InputError(f"{path}: damaged: its length is not what it says; download it again")
     return payload
 
 
-def _summary(statement: signoff.Statement) -> str:
+def _summary(statement: Statement) -> str:
     predicate = statement.predicate
     change = predicate.change
     reviewer = predicate.reviewer

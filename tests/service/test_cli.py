@@ -16,7 +16,7 @@ import pytest
 from command import Said, refused, runner
 from house import House, finished, serve
 
-from evidence import VERSION
+from evidence import VERSION, canonical
 from service import trust
 from service.views import Person
 
@@ -215,9 +215,32 @@ def test_sign_verify_gate_and_log(house: House, client: TestClient, run: Callabl
     statement = house.place / "statement.pae"
     statement.write_bytes(prepared.pae)
 
-    said = run("sign", statement, "--key", key, "--yes")
-    assert said.status == 0
+    sign = ("sign", statement, "--key", key, "--yes")
+    elsewhere = house.place / "elsewhere"
+    subprocess.run(
+        ["git", "clone", "-q", "--no-local", "-b", "main", "--single-branch", house.repository, elsewhere], check=True
+    )
+    other = house.place / "other.bin"
+    other.write_bytes(b"other weights")
+    for place, options, reason in (
+        (elsewhere, (), "does not have the signed head"),
+        (house.repository, ("--base", "quiet"), "its base tree is"),
+        (house.repository, ("--artifact", f"model={other}"), "other artifacts"),
+    ):
+        unsigned = run(*sign, "--repo", place, *options)
+        assert (unsigned.status, reason in unsigned.err) == (2, True), unsigned.err
+    forged = json.loads(prepared.payload)
+    next(one for one in forged["predicate"]["evidence"] if one["name"] == "diff")["digest"]["sha256"] = "0" * 64
+    (house.place / "forged.json").write_bytes(canonical(forged))
+    unsigned = run("sign", house.place / "forged.json", "--key", key, "--yes", "--repo", house.repository)
+    assert (unsigned.status, "the diff comes to" in unsigned.err) == (2, True), unsigned.err
+    blind = run(*sign, "--repo", elsewhere, "--unsafe-unseen", "--out", house.place / "blind.json")
+    assert (blind.status, "warning: --unsafe-unseen" in blind.err) == (0, True)
+
+    said = run(*sign, "--repo", house.repository)
+    assert said.status == 0, said.err
     assert "APPROVED by Reviewer" in said.err
+    assert "manifest and diff are the statement's (1 files, 0 findings, 0 artifacts)" in said.err
     envelope = Path(said.out.strip())
     assert reviews.sign_off(1, 1, who, envelope=envelope.read_bytes()) == 0
 

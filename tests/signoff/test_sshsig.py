@@ -18,16 +18,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evidence import InputError, VerificationError
-from signoff import PublicKey, armor, dearmor, pae, sign_with_ssh_key
+from signoff import PublicKey, allowed_signers, armor, dearmor, pae, read_roots, sign_with_ssh_key
 from signoff._wire import wire_string
 from signoff.sshsig import parse_sshsig, signed_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from conftest import World
+
 MESSAGE = pae(b'{"a":1}')
 ED25519 = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 APPLICATION = b"ssh:"
+PRINCIPAL = "rita%20o%27hara%2C%20%2A"
 
 
 def keygen(*arguments: str | Path, message: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -309,3 +312,29 @@ def test_what_is_not_a_sig_file_is_refused(text: str) -> None:
 def test_a_pasted_sig_file_may_have_other_line_ends() -> None:
     text = armor(sshsig(ed25519_blob(), good()))
     assert dearmor("\n  " + text.replace("\n", "\r\n") + "\n") == dearmor(text)
+
+
+def test_stock_openssh_verifies_by_the_exported_signers(world: World, tmp_path: Path) -> None:
+    """What `allowed_signers` writes is understood by ssh-keygen: the right person, key, namespace and time."""
+    key = tmp_path / "key"
+    world.keygen(key)
+    odd = "rita o'hara, *"
+    entry = world.key_entry(key.with_suffix(".pub").read_text(encoding="ascii"))
+    world.people[0] |= {"id": odd, "keys": [{**entry, "valid_until": "2026-11-01T00:00:00Z"}]}
+    world.write_roots()
+    exported = tmp_path / "signers"
+    exported.write_text(allowed_signers(read_roots(world.roots)), encoding="ascii")
+    message = pae(b"{}")
+    signature = tmp_path / "sig"
+    signature.write_text(sign_with_ssh_key(key, message), encoding="ascii")
+
+    def accepted(principal: str = PRINCIPAL, when: str = "20260601000000Z", text: bytes = message) -> bool:
+        command = ["ssh-keygen", "-Y", "verify", "-n", "countersign", "-I", principal, "-f", exported, "-s", signature]
+        done = subprocess.run([*command, "-O", f"verify-time={when}"], input=text, capture_output=True, check=False)
+        return done.returncode == 0
+
+    assert accepted()
+    assert not accepted(principal="rolf")
+    assert not accepted(when="20251231000000Z")
+    assert not accepted(when="20261102000000Z")
+    assert not accepted(text=b"another")
