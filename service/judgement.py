@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from evidence import Artifact as RevisionArtifact
-from evidence import ConflictError, PolicyError, Revision, Severity, Snapshot, sha256_hex
+from evidence import ConflictError, PolicyError, Revision, Severity, Snapshot, Verdict, sha256_hex
 from service import reading, trust
 from service.arrivals import now
-from service.database import AnswerRow, Change, SignoffRow, StatementRow, ViewedRow
+from service.database import AnswerRow, Change, EventRow, SignoffRow, StatementRow, ViewedRow
+from service.life import State
 from signoff import (
     Answer,
     Envelope,
@@ -30,13 +31,14 @@ from signoff import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from sqlalchemy.orm import Session
 
     from evidence import Json
     from service.context import Context
     from service.database import RevisionRow
-    from signoff import Requirement, Roots, Statement
+    from signoff import Policy, Requirement, Roots, Statement
 
 _OPEN = "must-change"
 
@@ -89,16 +91,20 @@ def facts(context: Context, row: RevisionRow, person_id: str | None = None) -> d
         if person_id is not None:
             marks = marks.where(ViewedRow.person_id == person_id)
         viewed = set(session.scalars(marks))
+        events = select(EventRow.what, EventRow.at).where(EventRow.revision_id == row.id)
+        made = {what: at.replace(microsecond=0) for what, at in session.execute(events)}
     paths = {file["path"] for file in diff["files"]}
+    before = {file["old_path"] for file in diff["files"] if file.get("old_path")}
     return build_facts(
         revision=revision_of(context.store.get_json(row.digest)),
         evidence=[
-            _evidence("diff", row.diff_digest, diff),
-            _evidence("audit", row.audit_digest, audit),
+            _evidence("diff", row.diff_digest, diff, made.get(State.DIFFED)),
+            _evidence("audit", row.audit_digest, audit, made.get(State.AUDITED)),
         ],
         findings=[_finding(finding, answers.get(finding["id"])) for finding in (*diff["findings"], *audit["findings"])],
         files=Files(total=len(paths), viewed=len(paths & viewed), waived=0),
         people=[(entry["name"], entry["email"]) for entry in context.store.get_json(row.people_digest)],
+        paths=paths | before,
     )
 
 
@@ -107,17 +113,22 @@ def requirements(context: Context, row: RevisionRow) -> tuple[Requirement, ...]:
     if row.people_digest is None or row.audit_digest is None:
         return ()
     try:
-        policy, roots = trust.policy(context), trust.roots(context)
+        return judged(context, row, trust.policy(context), now())
     except PolicyError:
         return evaluate(None, Facts(now=now(), votes=(), people=(), evidence=(), findings=()))
-    judged = policy_facts(
+
+
+def judged(context: Context, row: RevisionRow, policy: Policy, moment: datetime) -> tuple[Requirement, ...]:
+    """What ``policy`` says of a reviewed revision at that moment. PolicyError if the roots cannot be used."""
+    roots = trust.roots(context)
+    known = policy_facts(
         [read_facts(facts(context, row))],
         votes=[_voter(roots, signature) for signature in signatures(context, row.id)],
         people=[],
         roots=roots,
-        now=now(),
+        now=moment,
     )
-    return evaluate(policy, judged)
+    return evaluate(policy, known)
 
 
 def signatures(context: Context, revision_id: int) -> list[Signature]:
@@ -153,16 +164,9 @@ def find(context: Context, change_id: int, n: int) -> RevisionRow:
         return reading.find(session, change_id, n)
 
 
-def _evidence(name: str, digest: str, document: Json) -> Evidence:
-    return Evidence.model_validate(
-        {
-            "name": name,
-            "digest": {"sha256": digest.removeprefix("sha256:")},
-            "verdict": document["verdict"],
-            "unsafe": bool(document.get("unsafe", False)),
-        },
-        strict=False,
-    )
+def _evidence(name: str, digest: str, document: Json, made_at: datetime | None) -> Evidence:
+    unsafe = bool(document.get("unsafe", False))
+    return Evidence.of(name, digest, Verdict(document["verdict"]), unsafe=unsafe, made_at=made_at)
 
 
 def _finding(finding: Json, answer: AnswerRow | None) -> FindingEntry:
@@ -188,6 +192,7 @@ def _voter(roots: Roots, signature: Signature) -> Voter:
         signed_at=signature.statement.signed_at,
         expires_at=signature.statement.expires_at,
         synced=signature.synced,
+        expedited=predicate.expedited is not None,
     )
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from confine import Repository
 from diffing import diff, hunks
 from evidence import CountersignError, InputError, NotFoundError
-from service import arrivals, judgement, log_lines, marks, passkeys, progress, reading, signing
+from service import arrivals, judgement, log_lines, marks, passkeys, progress, reading, signing, trust
 from service.life import State
 from service.signing import Ballot
 from service.views import (
@@ -147,16 +147,23 @@ class Reviews:
         meaning: str = "",
         conditions: tuple[str, ...] = (),
         override: str = "",
+        expedited: str = "",
     ) -> Prepared:
         """The exact bytes to sign, kept by nonce. ``override`` is the reason to approve in spite of the verdict.
+
+        ``expedited`` is the reason to approve under the policy's expedited lane.
 
         Raises:
             ConflictError: the revision is not ready, or is superseded.
             PermissionDeniedError: the roots file does not know the person.
             InputError: a decision that there is not, or conditions that do not go with it.
         """
-        ballot = Ballot(decision, meaning, conditions, override)
+        ballot = Ballot(decision, meaning, conditions, override, expedited)
         return signing.prepare(self._context, change_id, n, person, ballot)
+
+    def may_expedite(self) -> bool:
+        """Whether the policy has an expedited lane."""
+        return trust.policy(self._context).rules.expedited is not None
 
     def prepared(self, change_id: int, n: int, nonce: str) -> Prepared:
         """A statement prepared earlier. NotFoundError if there is none under this nonce."""

@@ -30,6 +30,7 @@ from signoff import (
     FACTS_NAME,
     Decision,
     Envelope,
+    Hurry,
     LogProof,
     Override,
     PolicyReference,
@@ -73,12 +74,16 @@ _one_at_a_time = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Ballot:
-    """What a reviewer decided, in their own words. ``override`` says why a verdict other than pass is overruled."""
+    """What a reviewer decided, in their own words.
+
+    ``override`` says why a verdict other than pass is overruled, ``expedited`` why the expedited lane is taken.
+    """
 
     decision: str
     meaning: str = ""
     conditions: tuple[str, ...] = ()
     override: str = ""
+    expedited: str = ""
 
 
 def prepare(context: Context, change_id: int, n: int, person: Person, ballot: Ballot) -> Prepared:
@@ -225,6 +230,9 @@ def _statement(
             meaning=ballot.meaning.strip()[:_MAX_MEANING] or _MEANINGS[decision],
             conditions=tuple(line.strip() for line in ballot.conditions if line.strip()),
             override=override,
+            expedited=Hurry(reason=ballot.expedited.strip())
+            if ballot.expedited.strip() and decision.approves
+            else None,
         ),
         coverage=coverage(document),
         reviewer=Reviewer(id=known.id, name=known.name, organization=known.organization, role=role),

@@ -53,8 +53,6 @@ if TYPE_CHECKING:
         EvidenceFact,
         Facts,
         FindingFact,
-        Requirement,
-        State,
         Voter,
         admits,
         evaluate,
@@ -67,6 +65,7 @@ if TYPE_CHECKING:
         INDEPENDENCE_DECLARATION,
         Coverage,
         Decision,
+        Hurry,
         Override,
         PolicyReference,
         Reviewer,
@@ -77,6 +76,7 @@ if TYPE_CHECKING:
         build_statement,
         read_statement,
     )
+    from signoff.states import Requirement, State
     from signoff.tiles import CHECKPOINT, tile_path
     from signoff.verification import STEPS, Signed, Step
 
@@ -107,6 +107,7 @@ __all__ = [
     "FindingEntry",
     "FindingFact",
     "GateResult",
+    "Hurry",
     "Log",
     "LogKey",
     "LogProof",

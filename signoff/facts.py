@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from evidence import Digest, InputError, Json, Revision, Severity, Verdict, canonical, sha256_hex
-from signoff._strict import Count, Line, Sha256, StrictModel, read_document
+from signoff._strict import Count, Line, Sha256, StrictModel, Time, format_time, parse_time, read_document
 from signoff.requirements import ChangePerson, EvidenceFact, Facts, FindingFact
 from signoff.statement import Coverage, Statement, Waiver
 
@@ -37,11 +37,20 @@ class Evidence(StrictModel):
     digest: Sha256
     verdict: Verdict
     unsafe: bool = False
+    made_at: Time | None = None
 
     @staticmethod
-    def of(name: str, digest: Digest, verdict: Verdict, *, unsafe: bool = False) -> Evidence:
-        """The evidence of that name, by the digest (``sha256:…``) of its document."""
-        return Evidence(name=name, digest=Sha256(sha256=digest.removeprefix("sha256:")), verdict=verdict, unsafe=unsafe)
+    def of(
+        name: str, digest: Digest, verdict: Verdict, *, unsafe: bool = False, made_at: datetime | None = None
+    ) -> Evidence:
+        """The evidence of that name, by the digest (``sha256:…``) of its document, and when it was made."""
+        return Evidence(
+            name=name,
+            digest=Sha256(sha256=digest.removeprefix("sha256:")),
+            verdict=verdict,
+            unsafe=unsafe,
+            made_at=None if made_at is None else format_time(made_at),
+        )
 
 
 class Answer(StrictModel):
@@ -90,6 +99,7 @@ class FactsDocument(StrictModel):
     findings: tuple[FindingEntry, ...]
     files: Files
     people: tuple[PersonEntry, ...]
+    paths: tuple[Address, ...] | None = None
 
 
 def build_facts(
@@ -99,6 +109,7 @@ def build_facts(
     findings: Iterable[FindingEntry],
     files: Files,
     people: Iterable[tuple[str, str]],
+    paths: Iterable[str] | None = None,
 ) -> dict[str, Any]:
     """The facts document of a review; `evidence.document_digest` of it goes into the statement under ``facts``.
 
@@ -108,6 +119,7 @@ def build_facts(
         findings: every finding of the review, answered or not; of one fingerprint the worst is kept.
         files: how many were seen.
         people: (name, address) of everybody who made the change, the pusher included.
+        paths: every path that the change touches, old ones of renamed files too; None where they are not known.
 
     Raises:
         InputError: the document would not be accepted by `read_facts`.
@@ -116,11 +128,15 @@ def build_facts(
     document = {
         "schema": FACTS_SCHEMA,
         "revision": {"sha256": revision.digest.removeprefix("sha256:")},
-        "evidence": [piece.model_dump(mode="json") for piece in sorted(evidence, key=lambda piece: piece.name)],
+        "evidence": [
+            piece.model_dump(mode="json", exclude_none=True) for piece in sorted(evidence, key=lambda piece: piece.name)
+        ],
         "findings": [finding.model_dump(mode="json") for finding in _merged(findings)],
         "files": files.model_dump(mode="json"),
         "people": [{"name": name, "email": email} for name, email in sorted(seen)],
     }
+    if paths is not None:
+        document["paths"] = sorted({_plain(path) for path in paths})
     read_facts(document)
     return document
 
@@ -148,6 +164,7 @@ def policy_facts(
     people: Iterable[tuple[str, str]],
     roots: Roots,
     now: datetime,
+    paths: Iterable[str] | None = None,
 ) -> Facts:
     """What `evaluate` judges, out of every facts document that was signed, the worse where they differ.
 
@@ -157,14 +174,17 @@ def policy_facts(
         people: (name, address) of those who made the change, beyond those in the documents.
         roots: to know people by their addresses.
         now: the time to judge at.
+        paths: the paths that the repository says the change touches, beyond those in the documents.
     """
+    touched = [document.paths for document in documents] + ([tuple(paths)] if paths is not None else [])
+    known = [one for one in touched if one is not None]
     named = {(entry.name, entry.email) for document in documents for entry in document.people} | set(people)
     return Facts(
         now=now,
         votes=tuple(votes),
         people=tuple(_change_person(name, email, roots) for name, email in sorted(named)),
         evidence=tuple(
-            EvidenceFact(piece.name, piece.verdict, piece.unsafe)
+            EvidenceFact(piece.name, piece.verdict, piece.unsafe, _moment(piece.made_at))
             for document in documents
             for piece in document.evidence
         ),
@@ -172,6 +192,12 @@ def policy_facts(
             FindingFact(finding.id, finding.rule, finding.severity, finding.answer.by if finding.answer else None)
             for document in documents
             for finding in document.findings
+        ),
+        paths=tuple(sorted({path for one in known for path in one})) if known else None,
+        files=min(
+            ((one.files.total, one.files.viewed, one.files.waived) for one in documents),
+            key=lambda counts: counts[1] - counts[0],
+            default=None,
         ),
     )
 
@@ -228,6 +254,10 @@ def _weight(finding: FindingEntry) -> tuple[int, bool]:
 def _plain(text: str) -> str:
     """Text out of a commit, as far as JSON can carry it."""
     return text.encode("utf-8", "replace").decode("utf-8")[:_ADDRESS_LETTERS]
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else parse_time(text, "made_at")
 
 
 def _change_person(name: str, email: str, roots: Roots) -> ChangePerson:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from signoff.requirements import Requirement
+    from signoff.states import Requirement
 
 GATE_SCHEMA = "countersign/gate/v1"
 

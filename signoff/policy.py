@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError
 
 from evidence import InputError, PolicyError, Severity, Verdict, canonical, sha256_hex
 from signoff._strict import Line, Sha256, StrictModel, first_problem
+from signoff.rules import Expedited, Lane, WrittenRequirement, check_rules
 from signoff.statement import PolicyReference
 
 if TYPE_CHECKING:
@@ -46,6 +47,22 @@ synced_passkeys = false         # whether a passkey that may have copies in a cl
 [time]
 max_age_days = 90               # how long after it was signed a statement counts, whatever it says itself
 """
+
+FIXED_REQUIREMENTS = frozenset(
+    {
+        "policy",
+        "approvals",
+        "no-rejection",
+        "keys",
+        "independence",
+        "evidence",
+        "safe-evidence",
+        "verdict",
+        "findings-answered",
+        "lane",
+        "expedited",
+    }
+)
 
 _Verdicts = Annotated[tuple[Verdict, ...], Field(min_length=1)]
 _Lines = Annotated[tuple[Line, ...], Field(min_length=1)]
@@ -88,8 +105,8 @@ class SigningRules(StrictModel):
 class PolicyDocument(StrictModel):
     """The policy file as written, schema version 1.
 
-    Every key is needed: what is left out is not a choice. A whole table that may be left out is one that could only
-    allow more; without it nothing more is allowed.
+    Every key is needed: what is left out is not a choice. The tables that may be left out, `signing`, `lanes`,
+    `requirements` and `expedited`, are none that would be met without being written.
     """
 
     schema_version: Annotated[int, Field(ge=1, le=1)]
@@ -98,6 +115,9 @@ class PolicyDocument(StrictModel):
     evidence: EvidenceRules
     time: TimeRules
     signing: SigningRules = SigningRules(synced_passkeys=False)
+    lanes: tuple[Lane, ...] = ()
+    requirements: tuple[WrittenRequirement, ...] = ()
+    expedited: Expedited | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,4 +172,5 @@ def parse_policy(data: bytes, what: str = "policy") -> Policy:
         raise PolicyError(f"{what}: {error}") from error
     if rules.approvals.organizations > rules.approvals.people:
         raise PolicyError(f"{what}: approvals.organizations is above approvals.people; nothing could meet it")
+    check_rules(rules.requirements, rules.lanes, rules.expedited, FIXED_REQUIREMENTS, what)
     return Policy(rules, sha256_hex(data))

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from evidence import Severity, Verdict
 from signoff.roots import fold_email, fold_name
+from signoff.rules import distinct_people
+from signoff.states import Requirement, State
+from signoff.written import set_aside, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,30 +25,6 @@ if TYPE_CHECKING:
     from signoff.statement import Decision, Override
 
 CLOCK_SKEW = timedelta(minutes=5)
-
-
-class State(StrEnum):
-    """The state of a requirement, as in Gerrit's submit requirements."""
-
-    NOT_APPLICABLE = "not applicable"
-    UNSATISFIED = "unsatisfied"
-    SATISFIED = "satisfied"
-    OVERRIDDEN = "overridden"
-    BYPASSED = "bypassed"
-    ERROR = "error"
-
-    @property
-    def met(self) -> bool:
-        """Whether a revision may go out as far as this is concerned. A bypass is not: nothing here grants one."""
-        return self in {State.NOT_APPLICABLE, State.SATISFIED, State.OVERRIDDEN}
-
-
-class Requirement(NamedTuple):
-    """A requirement, its state, and why."""
-
-    name: str
-    state: State
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +41,7 @@ class Voter:
     signed_at: datetime
     expires_at: datetime
     synced: bool = False  # signed by a passkey that may leave its device
+    expedited: bool = False  # given under the expedited lane
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +60,7 @@ class EvidenceFact:
     name: str
     verdict: Verdict
     unsafe: bool = False
+    made_at: datetime | None = None  # unknown where nobody says
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +82,8 @@ class Facts:
     people: tuple[ChangePerson, ...]
     evidence: tuple[EvidenceFact, ...]
     findings: tuple[FindingFact, ...]
+    paths: tuple[str, ...] | None = None  # what the change touches; None where it is not known
+    files: tuple[int, int, int] | None = None  # how many it touches, were viewed, were waived
 
 
 def evaluate(policy: Policy | None, facts: Facts) -> tuple[Requirement, ...]:
@@ -129,7 +111,9 @@ def evaluate(policy: Policy | None, facts: Facts) -> tuple[Requirement, ...]:
         ("verdict", lambda: _verdict(policy, facts, counted)),
         ("findings-answered", lambda: _findings(policy, facts)),
     )
-    return tuple(Requirement(name, *check()) for name, check in checks)
+    found = [Requirement(name, *check()) for name, check in checks]
+    found += written(policy.rules, facts, counted)
+    return tuple(set_aside(policy.rules.expedited, found, facts, counted))
 
 
 def admits(requirements: Sequence[Requirement]) -> bool:
@@ -165,10 +149,8 @@ def _counted(policy: Policy, facts: Facts) -> tuple[Voter, ...]:
 
 def _approvals(policy: Policy, counted: Sequence[Voter]) -> tuple[State, str]:
     rules = policy.rules.approvals
-    people = {fold_name(vote.person) for vote in counted}
-    keys = {vote.key for vote in counted}
     organizations = {fold_name(vote.organization) for vote in counted}
-    distinct = min(len(people), len(keys))
+    distinct = distinct_people(counted)
     reason = f"{distinct} of {rules.people} approvals, {len(organizations)} of {rules.organizations} organisations"
     met = distinct >= rules.people and len(organizations) >= rules.organizations
     return (State.SATISFIED if met else State.UNSATISFIED), reason

@@ -122,6 +122,12 @@ class Override(StrictModel):
     reason: Line
 
 
+class Hurry(StrictModel):
+    """Why the reviewer approves under the expedited lane. Policy says whether that may be, and for how long."""
+
+    reason: Line
+
+
 class Predicate(StrictModel):
     """The sign-off itself."""
 
@@ -137,6 +143,7 @@ class Predicate(StrictModel):
     policy: PolicyReference
     evidence: tuple[EvidenceReference, ...]
     override: Override | None = None
+    expedited: Hurry | None = None
     nonce: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{16,128}$")]
     signedAt: Time  # noqa: N815
     expiresAt: Time  # noqa: N815
@@ -187,6 +194,7 @@ class Vote:
     conditions: tuple[str, ...] = ()
     not_inspected: tuple[str, ...] = ()
     override: Override | None = None
+    expedited: Hurry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +258,8 @@ def build_statement(  # noqa: PLR0913 - one argument a part of the document, all
     }
     if vote.override is not None:
         predicate["override"] = vote.override.model_dump(mode="json")
+    if vote.expedited is not None:
+        predicate["expedited"] = vote.expedited.model_dump(mode="json")
     document = {
         "_type": STATEMENT_TYPE,
         "subject": [{"name": SUBJECT_NAME, "digest": _digest_set(revision.digest)}],

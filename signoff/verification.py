@@ -16,7 +16,7 @@ from signoff.bundle import Bundle, read_bundle
 from signoff.envelope import verify_envelope
 from signoff.facts import check_bound, policy_facts
 from signoff.policy import Policy, parse_policy
-from signoff.requirements import Requirement, Voter, admits, evaluate, in_time
+from signoff.requirements import Voter, admits, evaluate, in_time
 from signoff.roots import fold_name, parse_roots
 from signoff.statement import FACTS_NAME, Statement, read_statement
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from confine import Repository
     from signoff.keys import PublicKey
     from signoff.roots import Person, Roots
+    from signoff.states import Requirement
 
 STEPS: tuple[tuple[int, str, str], ...] = (
     (1, "bundle", "The bundle is read once, strictly."),
@@ -87,6 +88,7 @@ class Examination:
     _roots: Roots | None = None
     _policy: Policy | None = None
     _people: tuple[tuple[str, str], ...] = ()
+    _paths: tuple[str, ...] | None = None
 
     @property
     def bundle(self) -> Bundle:
@@ -203,6 +205,8 @@ class Examination:
         found = check_subject(bundle.revision, repository, self.inputs.artifacts)
         base, head = bundle.revision.base.commit, bundle.revision.head.commit
         self._people = tuple((person.name, person.email) for person in repository.commit_people(base, head))
+        entries = repository.diff_entries(base, head)
+        self._paths = tuple({path for entry in entries for path in (entry.old_path, entry.new_path) if path})
         return found
 
     def _check_log(self) -> str:
@@ -232,6 +236,7 @@ class Examination:
             tuple(self.bundle.facts.values()),
             votes=[_voter(one) for one in self.signed],
             people=self._people,
+            paths=self._paths,
             roots=self.roots,
             now=self.inputs.now,
         )
@@ -276,6 +281,7 @@ def _voter(one: Signed) -> Voter:
         emails=one.person.emails,
         key=one.key.identity,
         synced=one.synced,
+        expedited=predicate.expedited is not None,
         decision=predicate.decision,
         override=predicate.override,
         signed_at=one.statement.signed_at,

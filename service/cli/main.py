@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from evidence import VERSION, CountersignError
-from service.cli import absolutes, examining, keys, logs, models, panels, serving, signing, submitting
+from service.cli import absolutes, examining, keys, logs, models, panels, policies, serving, signing, submitting
 from service.cli.output import say
 
 BAD_INPUT = 2
@@ -30,6 +30,7 @@ for module in (examining, absolutes, models, signing, submitting, serving):
 app.add_typer(logs.app, name="log")
 app.add_typer(keys.app, name="keys")
 app.add_typer(panels.app, name="panel")
+app.add_typer(policies.app, name="policy")
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so

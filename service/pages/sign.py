@@ -83,7 +83,8 @@ class SignPage:
 
     ``passkey`` is None where there is nothing to sign, or the person has no passkey that counts here.
 
-    ``overrides`` is true where the verdict is no pass, so that an approval has to say why it goes against it.
+    ``overrides`` is true where the verdict is no pass, so that an approval has to say why it goes against it;
+    ``expedites`` where the policy has an expedited lane.
     """
 
     template: ClassVar[str] = "sign.html"
@@ -99,6 +100,7 @@ class SignPage:
     signoffs: tuple[SignoffView, ...]
     has_bundle: bool
     overrides: bool
+    expedites: bool
     closed: str
     decisions: Mapping[str, str]
     declaration: str
@@ -149,6 +151,7 @@ def sign(
         signoffs=revision.signoffs,
         has_bundle=any(item.decision.startswith("APPROVED") and not item.superseded for item in revision.signoffs),
         overrides=revision.verdict not in {Verdict.PASS, None},
+        expedites=reviews.may_expedite(),
         closed=_CLOSED.get(revision.state, ""),
         decisions=DECISIONS,
         declaration=INDEPENDENCE_DECLARATION,
@@ -159,7 +162,7 @@ def sign(
 
 
 @router.post("/changes/{change_id}/revisions/{n}/sign", response_model=None)
-def prepare(
+def prepare(  # noqa: PLR0913, PLR0917 - the fields of the form
     person: SignedIn,
     reviews: Desk,
     change_id: int,
@@ -168,6 +171,7 @@ def prepare(
     meaning: Annotated[str, Form()] = "",
     conditions: Annotated[str, Form()] = "",
     override: Annotated[str, Form()] = "",
+    expedited: Annotated[str, Form(max_length=1000)] = "",
 ) -> Response:
     """Prepare the statement of a decision, and show it. Conditions are one a line."""
     if decision not in DECISIONS:
@@ -183,6 +187,7 @@ def prepare(
         meaning=meaning.strip(),
         conditions=lines if decision == "APPROVED_WITH_CONDITIONS" else (),
         override=override.strip(),
+        expedited=expedited.strip(),
     )
     return RedirectResponse(f"{root(change_id, n)}/sign?nonce={quote(prepared.nonce)}#statement", status_code=303)
 
@@ -286,7 +291,17 @@ def _statement(prepared: Prepared, at: str) -> StatementView:
 def _lines(predicate: Mapping[str, object], subject: str) -> list[Line]:
     """What the statement says, read back from its own bytes."""
     lines = [Line("revision", f"sha256:{subject}")]
-    told = ("decision", "meaning", "scope", "conditions", "notInspected", "coverage", "override", "reviewer")
+    told = (
+        "decision",
+        "meaning",
+        "scope",
+        "conditions",
+        "notInspected",
+        "coverage",
+        "override",
+        "expedited",
+        "reviewer",
+    )
     return lines + [
         Line(_spaced(name), _said(predicate[name])) for name in (*told, "signedAt", "expiresAt") if predicate.get(name)
     ]
