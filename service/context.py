@@ -77,6 +77,11 @@ class Context:
         return self.settings.data / "roots.json"
 
     @property
+    def root_updates(self) -> Path:
+        """The signed updates that the roots came by, by number."""
+        return self.settings.data / "roots"
+
+    @property
     def log(self) -> Path:
         """The transparency log's tiles."""
         return self.settings.data / "log"

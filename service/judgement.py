@@ -23,6 +23,7 @@ from signoff import (
     FindingEntry,
     Voter,
     build_facts,
+    declared,
     evaluate,
     policy_facts,
     read_facts,
@@ -193,6 +194,7 @@ def _voter(roots: Roots, signature: Signature) -> Voter:
         expires_at=signature.statement.expires_at,
         synced=signature.synced,
         expedited=predicate.expedited is not None,
+        declared=declared(person, signature.statement, now()) if person else "unknown",
     )
 
 

@@ -27,7 +27,9 @@ from service.database import PersonRow, RevisionRow, SignoffRow, StatementRow
 from service.life import State, move
 from service.views import DECISIONS, Prepared
 from signoff import (
+    DECLARATION_DIGEST,
     FACTS_NAME,
+    READ_ONLY,
     Decision,
     Envelope,
     Hurry,
@@ -216,7 +218,7 @@ def _statement(
     moment = now().replace(microsecond=0).astimezone(UTC)
     audit = context.store.get_json(_stored(row.audit_digest))
     evidence: dict[str, Digest] = {**evidence_digests(document), "panel": audit["panel"]["digest"]}
-    role = "reviewer" if "reviewer" in known.roles else min(known.roles)
+    role = "reviewer" if "reviewer" in known.roles else min(known.roles - READ_ONLY)
     with context.database.read() as session:
         target = judgement.target_ref(session, row)
     override = None
@@ -238,6 +240,7 @@ def _statement(
         reviewer=Reviewer(id=known.id, name=known.name, organization=known.organization, role=role),
         policy=PolicyReference.model_validate({"uri": "policy.toml", "digest": {"sha256": policy.digest}}),
         evidence={**evidence, FACTS_NAME: context.store.put_json(document)},
+        declaration=known.independence.digest_for(known.id) if known.independence else DECLARATION_DIGEST,
         validity=Validity(secrets.token_urlsafe(24), moment, moment + policy.max_age),
     )
 
@@ -254,6 +257,8 @@ def _known(context: Context, person: Person) -> KnownPerson:
     known = trust.roots(context).person(person.id)
     if known is None:
         raise PermissionDeniedError(f"{person.id} is not in {context.roots.name}: add them there with their public key")
+    if known.roles <= READ_ONLY:
+        raise PermissionDeniedError(f"{person.id} is {', '.join(sorted(known.roles))}: a role that signs nothing off")
     return known
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from evidence import ConflictError, canonical, parse_json
+from evidence import ConflictError, PolicyError, canonical, parse_json, sha256_hex
 from service.arrivals import now
 from service.store import write_durably
 from signoff import (
@@ -15,13 +15,18 @@ from signoff import (
     LogKey,
     LogReader,
     PublicKey,
+    RootsUpdate,
+    accept_update,
     format_time,
+    leaf,
     parse_roots,
     read_policy,
     read_roots,
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from service.context import Context
     from service.views import Person
     from signoff import Policy, Roots
@@ -42,6 +47,7 @@ def prepare(context: Context) -> None:
     if not context.roots.exists():
         _write_roots(context, [])
     policy(context)
+    check_history(context)
     roots(context)
 
 
@@ -51,8 +57,65 @@ def policy(context: Context) -> Policy:
 
 
 def roots(context: Context) -> Roots:
-    """The people and keys as they are now. PolicyError if they cannot be used."""
-    return read_roots(context.roots)
+    """The people and keys as they are now.
+
+    Raises:
+        PolicyError: they cannot be used, or are not the ones that the administrators signed last.
+    """
+    found = read_roots(context.roots)
+    latest = _updates(context)[-1:]
+    if latest and sha256_hex(RootsUpdate.read(latest[0].read_bytes()).roots) != found.digest:
+        raise PolicyError(f"{context.roots}: not the roots that the administrators signed last; put those back")
+    if found.administration is not None and not latest:
+        raise PolicyError(f"{context.roots}: names administrators, and the update that they signed is missing")
+    return found
+
+
+def check_history(context: Context) -> None:
+    """Check every update of the roots from the first on, each as of when it was issued.
+
+    An update that a killed process kept and did not put in force is put in force.
+
+    Raises:
+        PolicyError: one is missing, or does not follow on the one before it.
+        VerificationError: a signature in one does not hold.
+    """
+    before: bytes | None = None
+    for number, path in enumerate(_updates(context), start=1):
+        update = RootsUpdate.read(path.read_bytes(), str(path))
+        plan = parse_roots(update.roots, str(path)).administration
+        if plan is None or path.name != f"{number:06d}.json":
+            raise PolicyError(f"{path}: not update {number} of the roots; restore it")
+        if before is not None:
+            accept_update(before, update, plan.issued_at)
+        before = update.roots
+        if previous := plan.previous:
+            _finish(context, update, previous.sha256)
+
+
+def _finish(context: Context, update: RootsUpdate, previous: str) -> None:
+    if sha256_hex(context.roots.read_bytes()) == previous:
+        write_durably(context.roots, update.roots, mode=0o644)
+
+
+def apply_update(context: Context, update: RootsUpdate) -> tuple[Roots, int]:
+    """Put signed roots in the place of those in force, and log that; returns them and the log's index.
+
+    Raises:
+        PolicyError: not the next version, something taken away or backdated, or too few administrators signed.
+        VerificationError: a signature does not hold.
+    """
+    new = accept_update(context.roots.read_bytes(), update, now())
+    number = new.administration.version if new.administration else 0
+    context.root_updates.mkdir(mode=0o700, exist_ok=True)
+    index = log(context).append(leaf("roots", digest=update.digest))
+    write_durably(context.root_updates / f"{number:06d}.json", update.to_bytes(), mode=0o644)
+    write_durably(context.roots, update.roots, mode=0o644)
+    return new, index
+
+
+def _updates(context: Context) -> list[Path]:
+    return sorted(context.root_updates.glob("*.json")) if context.root_updates.is_dir() else []
 
 
 def log(context: Context) -> Log:
@@ -114,6 +177,10 @@ def _people(context: Context) -> list[Any]:
 
 
 def _write_roots(context: Context, people: list[Any]) -> None:
+    if _updates(context):
+        raise PolicyError(
+            f"{context.roots}: signed by administrators; countersign keys propose, sign and apply change it"
+        )
     key = LogKey.load(context.log_key)
     document = {
         "schema": ROOTS_SCHEMA,

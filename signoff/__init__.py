@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         read_facts,
     )
     from signoff.gate import GateResult, gate, verify
+    from signoff.independence import Declaration
     from signoff.keys import PasskeyScope, PublicKey
     from signoff.leaves import entry_bytes, leaf
     from signoff.log import Log
@@ -55,9 +56,11 @@ if TYPE_CHECKING:
         FindingFact,
         Voter,
         admits,
+        declared,
         evaluate,
     )
-    from signoff.roots import ROOTS_SCHEMA, Person, PersonKey, Roots, parse_roots, read_roots
+    from signoff.rootchain import ROOTS_TYPE, RootsUpdate, accept_update
+    from signoff.roots import READ_ONLY, ROOTS_SCHEMA, Person, PersonKey, Roots, parse_roots, read_roots
     from signoff.sshsig import NAMESPACE, armor, dearmor, sign_with_ssh_key
     from signoff.statement import (
         DECLARATION_DIGEST,
@@ -89,7 +92,9 @@ __all__ = [
     "INDEPENDENCE_DECLARATION",
     "NAMESPACE",
     "PAYLOAD_TYPE",
+    "READ_ONLY",
     "ROOTS_SCHEMA",
+    "ROOTS_TYPE",
     "STEPS",
     "Answer",
     "Assertion",
@@ -98,6 +103,7 @@ __all__ = [
     "Checkpoint",
     "Coverage",
     "Decision",
+    "Declaration",
     "Envelope",
     "Evidence",
     "EvidenceFact",
@@ -123,6 +129,7 @@ __all__ = [
     "Requirement",
     "Reviewer",
     "Roots",
+    "RootsUpdate",
     "SignatureKind",
     "Signed",
     "Signoff",
@@ -133,6 +140,7 @@ __all__ = [
     "Vote",
     "Voter",
     "Waiver",
+    "accept_update",
     "admits",
     "allowed_signers",
     "armor",
@@ -142,6 +150,7 @@ __all__ = [
     "challenge",
     "coverage",
     "dearmor",
+    "declared",
     "entry_bytes",
     "envelope_from_passkey",
     "envelope_from_ssh",

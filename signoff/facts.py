@@ -261,7 +261,7 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def _change_person(name: str, email: str, roots: Roots) -> ChangePerson:
-    known = roots.by_email(email)
+    known = roots.by_email(email) if email else roots.by_account(name)
     return ChangePerson(name, email, known.id if known else None)
 
 

@@ -55,6 +55,7 @@ FIXED_REQUIREMENTS = frozenset(
         "no-rejection",
         "keys",
         "independence",
+        "declarations",
         "evidence",
         "safe-evidence",
         "verdict",
@@ -102,11 +103,17 @@ class SigningRules(StrictModel):
     synced_passkeys: bool
 
 
+class IndependenceRules(StrictModel):
+    """Whether each approval needs a structured declaration of independence that holds."""
+
+    declarations: bool
+
+
 class PolicyDocument(StrictModel):
     """The policy file as written, schema version 1.
 
-    Every key is needed: what is left out is not a choice. The tables that may be left out, `signing`, `lanes`,
-    `requirements` and `expedited`, are none that would be met without being written.
+    Every key is needed: what is left out is not a choice. Tables that may be left out are `signing`, without which no
+    synced passkey counts, and those that only ask for more: `independence`, `lanes`, `requirements` and `expedited`.
     """
 
     schema_version: Annotated[int, Field(ge=1, le=1)]
@@ -115,6 +122,7 @@ class PolicyDocument(StrictModel):
     evidence: EvidenceRules
     time: TimeRules
     signing: SigningRules = SigningRules(synced_passkeys=False)
+    independence: IndependenceRules = IndependenceRules(declarations=False)
     lanes: tuple[Lane, ...] = ()
     requirements: tuple[WrittenRequirement, ...] = ()
     expedited: Expedited | None = None

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from signoff.policy import Policy
-    from signoff.statement import Decision, Override
+    from signoff.roots import Person
+    from signoff.statement import Decision, Override, Statement
 
 CLOCK_SKEW = timedelta(minutes=5)
 
@@ -42,6 +43,7 @@ class Voter:
     expires_at: datetime
     synced: bool = False  # signed by a passkey that may leave its device
     expedited: bool = False  # given under the expedited lane
+    declared: str | None = "nothing"  # why their declaration of independence does not hold; None if it does
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ def evaluate(policy: Policy | None, facts: Facts) -> tuple[Requirement, ...]:
         ("no-rejection", lambda: _no_rejection(facts)),
         ("keys", lambda: _keys(policy, counted)),
         ("independence", lambda: _independence(facts)),
+        ("declarations", lambda: _declarations(policy, counted)),
         ("evidence", lambda: _evidence(policy, facts)),
         ("safe-evidence", lambda: _safe_evidence(facts)),
         ("verdict", lambda: _verdict(policy, facts, counted)),
@@ -114,6 +117,16 @@ def evaluate(policy: Policy | None, facts: Facts) -> tuple[Requirement, ...]:
     found = [Requirement(name, *check()) for name, check in checks]
     found += written(policy.rules, facts, counted)
     return tuple(set_aside(policy.rules.expedited, found, facts, counted))
+
+
+def declared(person: Person, statement: Statement, now: datetime) -> str | None:
+    """Why somebody's declaration of independence does not hold for a statement, when it was signed and now; or None."""
+    if person.independence is None:
+        return "there is none in the roots"
+    if statement.predicate.independence.declarationDigest.sha256 != person.independence.digest_for(person.id)[7:]:
+        return "the statement names another"
+    moments = (statement.signed_at, now)
+    return next(filter(None, (person.independence.conflict(person.organization, at) for at in moments)), None)
 
 
 def admits(requirements: Sequence[Requirement]) -> bool:
@@ -188,6 +201,15 @@ def _independence(facts: Facts) -> tuple[State, str]:
         if vote.person in known or vote.emails & emails:
             return State.UNSATISFIED, f"{vote.person} approves a change that they made themselves"
     return State.SATISFIED, f"made by {len(emails)} people, none of whom approves it"
+
+
+def _declarations(policy: Policy, counted: Sequence[Voter]) -> tuple[State, str]:
+    if not policy.rules.independence.declarations:
+        return State.NOT_APPLICABLE, "the policy asks for no structured declaration of independence"
+    lacking = [f"{vote.person}: {vote.declared}" for vote in counted if vote.declared is not None]
+    if lacking or not counted:
+        return State.UNSATISFIED, "; ".join(lacking) or "nobody approves it"
+    return State.SATISFIED, "every approval stands by a declaration that holds"
 
 
 def _evidence(policy: Policy, facts: Facts) -> tuple[State, str]:

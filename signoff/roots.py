@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from evidence import InputError, PolicyError, sha256_hex
-from signoff._strict import Line, StrictModel, Time, parse_time, read_document
+from signoff._strict import Line, Sha256, StrictModel, Time, parse_time, read_document
+from signoff.independence import Declaration  # noqa: TC001 - pydantic reads it when it builds the model
 from signoff.keys import PublicKey
 from signoff.notes import NoteKey
 from signoff.statement import Reviewer
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROOTS_SCHEMA = "countersign/roots/v1"
+READ_ONLY = frozenset({"submitter", "auditor", "regulator", "administrator"})  # roles in which nobody signs off
 _LIMIT = 4 << 20
 
 
@@ -31,6 +33,20 @@ class KeyEntry(StrictModel):
     valid_until: Time | None = None
 
 
+class AdministrationEntry(StrictModel):
+    """How these roots are changed: their number, what they follow on, and how many administrators sign the next."""
+
+    version: Annotated[int, Field(ge=1, le=1 << 31)]
+    issued: Time
+    previous: Sha256 | None = None
+    threshold: Annotated[int, Field(ge=2, le=100)]
+
+    @property
+    def issued_at(self) -> datetime:
+        """When these roots were issued."""
+        return parse_time(self.issued, "issued")
+
+
 class PersonEntry(StrictModel):
     """A person as written."""
 
@@ -39,6 +55,8 @@ class PersonEntry(StrictModel):
     organization: Line
     roles: Annotated[tuple[Line, ...], Field(min_length=1)]
     emails: tuple[Line, ...] = ()
+    accounts: tuple[Line, ...] = ()
+    independence: Declaration | None = None
     keys: tuple[KeyEntry, ...] = ()
 
 
@@ -63,6 +81,7 @@ class RootsDocument(StrictModel):
     service: ServiceEntry
     logs: tuple[LogEntry, ...] = ()
     people: tuple[PersonEntry, ...] = ()
+    administration: AdministrationEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +99,7 @@ class PersonKey:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody we know. ``emails`` are folded, as `fold_email` does."""
+    """Somebody we know. ``emails`` are folded, as `fold_email` does, and so are ``accounts`` on code hosts."""
 
     id: str
     name: str
@@ -88,6 +107,8 @@ class Person:
     roles: frozenset[str]
     emails: frozenset[str]
     keys: tuple[PersonKey, ...]
+    accounts: frozenset[str] = frozenset()
+    independence: Declaration | None = None
 
     def reviewer(self, role: str = "reviewer") -> Reviewer:
         """How a statement names this person, signing in ``role``.
@@ -108,6 +129,7 @@ class Roots:
     people: tuple[Person, ...]
     logs: tuple[NoteKey, ...]
     digest: str
+    administration: AdministrationEntry | None = None
 
     @property
     def keys(self) -> tuple[PublicKey, ...]:
@@ -134,6 +156,13 @@ class Roots:
         """The person with that address, if there is one."""
         folded = fold_email(email)
         return next((person for person in self.people if folded in person.emails), None)
+
+    def by_account(self, account: str) -> Person | None:
+        """The person who goes by that name on a code host, or has it as their id, if there is one."""
+        folded = fold_name(account)
+        return next(
+            (person for person in self.people if folded in person.accounts or folded == fold_name(person.id)), None
+        )
 
     def log(self, origin: str) -> NoteKey | None:
         """The key of the log of that origin, if it counts."""
@@ -171,7 +200,12 @@ def parse_roots(data: bytes, what: str = "roots") -> Roots:
     keys = [entry.key for person in people for entry in person.keys]
     keys += [PublicKey.from_ed25519(log.public) for log in logs]
     _no_key_twice(keys, f"{what}: one key in two places:")
-    return Roots(document.service.id, people, logs, sha256_hex(data))
+    _no_twice([one for person in people for one in sorted(person.accounts)], f"{what}: two people with the account")
+    if document.administration is not None:
+        administrators = sum("administrator" in person.roles and bool(person.keys) for person in people)
+        if administrators < document.administration.threshold:
+            raise PolicyError(f"{what}: fewer administrators than its threshold; nobody could change it")
+    return Roots(document.service.id, people, logs, sha256_hex(data), document.administration)
 
 
 def fold_email(email: str) -> str:
@@ -188,7 +222,18 @@ def fold_name(name: str) -> str:
 def _person(entry: PersonEntry, what: str) -> Person:
     keys = tuple(_key(key, f"{what}: {entry.id}") for key in entry.keys)
     emails = [fold_email(email) for email in entry.emails]
-    return Person(entry.id, entry.name, entry.organization, frozenset(entry.roles), frozenset(emails), keys)
+    if entry.independence is not None:
+        entry.independence.check()
+    return Person(
+        id=entry.id,
+        name=entry.name,
+        organization=entry.organization,
+        roles=frozenset(entry.roles),
+        emails=frozenset(emails),
+        keys=keys,
+        accounts=frozenset(fold_name(account) for account in entry.accounts),
+        independence=entry.independence,
+    )
 
 
 def _key(entry: KeyEntry, what: str) -> PersonKey:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 LaneName = Literal["routine", "standard", "critical"]
-_NEVER_OVERRIDDEN = frozenset({"approvals", "no-rejection", "keys", "independence", "safe-evidence", "expedited"})
+_NEVER_OVERRIDDEN = frozenset(
+    {"approvals", "no-rejection", "keys", "independence", "declarations", "safe-evidence", "expedited"}
+)
 
 
 class WrittenRequirement(StrictModel):

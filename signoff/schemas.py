@@ -12,6 +12,7 @@ from signoff.bundle import BundleDocument
 from signoff.envelope import EnvelopeDocument
 from signoff.facts import FactsDocument
 from signoff.policy import PolicyDocument
+from signoff.rootchain import UpdateDocument
 from signoff.roots import RootsDocument
 from signoff.statement import Statement
 
@@ -27,6 +28,7 @@ _MODELS: Mapping[str, type[StrictModel]] = {
     "facts": FactsDocument,
     "policy": PolicyDocument,
     "roots": RootsDocument,
+    "roots-update": UpdateDocument,
     "statement": Statement,
 }
 

@@ -16,8 +16,8 @@ from signoff.bundle import Bundle, read_bundle
 from signoff.envelope import verify_envelope
 from signoff.facts import check_bound, policy_facts
 from signoff.policy import Policy, parse_policy
-from signoff.requirements import Voter, admits, evaluate, in_time
-from signoff.roots import fold_name, parse_roots
+from signoff.requirements import Voter, admits, declared, evaluate, in_time
+from signoff.roots import READ_ONLY, fold_name, parse_roots
 from signoff.statement import FACTS_NAME, Statement, read_statement
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ class Examination:
         """Without a policy only the statements' own limits are known."""
         now = self.inputs.now
         for one in self.signed:
-            late = in_time(_voter(one), self._policy, now)
+            late = in_time(_voter(one, now), self._policy, now)
             if late:
                 raise InputError(late)
         earliest = min(one.statement.expires_at for one in self.signed)
@@ -234,7 +234,7 @@ class Examination:
             return None
         facts = policy_facts(
             tuple(self.bundle.facts.values()),
-            votes=[_voter(one) for one in self.signed],
+            votes=[_voter(one, self.inputs.now) for one in self.signed],
             people=self._people,
             paths=self._paths,
             roots=self.roots,
@@ -254,6 +254,8 @@ def _check_reviewer(statement: Statement, person: Person) -> None:
         raise InputError(f"signed by the key of {person.id}, in the name of {said.id!r} ({said.name!r})")
     if said.role not in person.roles:
         raise InputError(f"{person.id} signs as {said.role!r}, a role that the roots do not give")
+    if said.role in READ_ONLY:
+        raise InputError(f"{person.id} signs as {said.role!r}, a role that only reads")
 
 
 def _check_change(one: Signed, bundle: Bundle) -> None:
@@ -272,7 +274,7 @@ def _no_twice(values: Sequence[str], complaint: str) -> None:
         raise InputError(complaint)
 
 
-def _voter(one: Signed) -> Voter:
+def _voter(one: Signed, now: datetime) -> Voter:
     predicate = one.statement.predicate
     return Voter(
         person=one.person.id,
@@ -282,6 +284,7 @@ def _voter(one: Signed) -> Voter:
         key=one.key.identity,
         synced=one.synced,
         expedited=predicate.expedited is not None,
+        declared=declared(one.person, one.statement, now),
         decision=predicate.decision,
         override=predicate.override,
         signed_at=one.statement.signed_at,

@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.output import as_text, show
+from evidence import InputError, canonical, parse_json, sha256_hex
+from service.cli.output import as_text, say, show, write
 from service.settings import Settings
-from signoff import allowed_signers, format_time, read_roots
+from signoff import RootsUpdate, allowed_signers, format_time, parse_roots, read_roots, sign_with_ssh_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,6 +90,70 @@ def accept(
     with _opened(data) as context:
         accepted = passkeys.accept(context, credential)
     show(f"{accepted.fingerprint} counts for {accepted.person_id}")
+
+
+@app.command()
+def propose(
+    roots: Annotated[Path, typer.Argument(help="The roots in force.")],
+    changed: Annotated[Path, typer.Argument(help="The same file, edited: people, keys, roles, declarations.")],
+    threshold: Annotated[int, typer.Option(min=2, help="How many administrators sign the next update.")] = 2,
+    out: Annotated[Path, typer.Option(help="Where to write the update.")] = Path("roots-update.json"),
+) -> None:
+    """Make an update of the roots out of an edited copy, for administrators to sign.
+
+    A new key without valid_from counts from now on.
+    """
+    before = roots.read_bytes()
+    plan = parse_roots(before, str(roots)).administration
+    document = parse_json(changed.read_bytes(), str(changed))
+    if not isinstance(document, dict):
+        raise InputError(f"{changed}: not a roots file")
+    issued = format_time(datetime.now(UTC))
+    document["administration"] = {
+        "version": plan.version + 1 if plan else 1,
+        "issued": issued,
+        "previous": {"sha256": sha256_hex(before)},
+        "threshold": threshold,
+    }
+    for entry in (key for person in document.get("people", ()) for key in person.get("keys", ())):
+        entry.setdefault("valid_from", issued)
+    update = RootsUpdate(canonical(document))
+    new = parse_roots(update.roots, str(changed))
+    write(out, update.to_bytes())
+    show(f"{out}: roots version {plan.version + 1 if plan else 1}, sha256:{new.digest}; countersign keys sign it")
+
+
+@app.command("sign")
+def sign_update(
+    update: Annotated[Path, typer.Argument(help="The update, as keys propose wrote it.")],
+    key: Annotated[Path, typer.Option("--key", help="An administrator's OpenSSH private key.")],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Add an administrator's signature to an update of the roots, after showing what it holds."""
+    found = RootsUpdate.read(update.read_bytes(), str(update))
+    new = parse_roots(found.roots, str(update))
+    for person in new.people:
+        say(f"{person.id} ({person.organization}): {', '.join(sorted(person.roles))}, {len(person.keys)} keys")
+    if not yes and not typer.confirm("Sign these roots?", err=True):
+        raise InputError("nothing was signed")
+    signed = found.signed(sign_with_ssh_key(key, found.message))
+    write(update, signed.to_bytes())
+    show(f"{update}: {len(signed.signatures)} signatures")
+
+
+@app.command("apply")
+def apply_update(
+    update: Annotated[Path, typer.Argument(help="The signed update.")],
+    data: _Data = None,
+) -> None:
+    """Put signed roots in force, if enough administrators of the old and of the new signed, and log it."""
+    from service import trust  # noqa: PLC0415 - as above
+
+    with _opened(data) as context:
+        new, index = trust.apply_update(context, RootsUpdate.read(update.read_bytes(), str(update)))
+    version = new.administration.version if new.administration else 0
+    show(f"roots version {version} is in force, log entry {index}")
 
 
 @contextmanager

@@ -77,6 +77,7 @@ def test_the_default_policy_admits_one_independent_approval_of_a_passing_review(
         "no-rejection",
         "keys",
         "independence",
+        "declarations",
         "evidence",
         "safe-evidence",
         "verdict",
