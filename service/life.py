@@ -17,24 +17,30 @@ class State(StrEnum):
     READY = "ready"
     SIGNED = "signed"
     REJECTED = "rejected"
+    REVOKED = "revoked"
+    EXPIRED = "expired"
     SUPERSEDED = "superseded"
     FAILED = "failed"
 
 
-# A later sign-off supersedes an earlier one, so ready, signed and rejected lead to each other; signed means that the
-# policy lets the revision through. What is superseded stays so: votes hang on the revision they were given to.
+# A later sign-off supersedes an earlier one, so ready, signed, rejected and revoked lead to each other; signed means
+# that the policy lets the revision through, expired that it did until its sign-offs ran out. What is superseded stays
+# so: votes hang on the revision they were given to.
 MOVES: dict[State, frozenset[State]] = {
     State.RECEIVED: frozenset({State.DIFFED, State.FAILED, State.SUPERSEDED}),
     State.DIFFED: frozenset({State.AUDITED, State.FAILED, State.SUPERSEDED}),
     State.AUDITED: frozenset({State.READY, State.FAILED, State.SUPERSEDED}),
-    State.READY: frozenset({State.SIGNED, State.REJECTED, State.SUPERSEDED}),
-    State.SIGNED: frozenset({State.READY, State.REJECTED, State.SUPERSEDED}),
-    State.REJECTED: frozenset({State.READY, State.SIGNED, State.SUPERSEDED}),
+    State.READY: frozenset({State.SIGNED, State.REJECTED, State.REVOKED, State.SUPERSEDED}),
+    State.SIGNED: frozenset({State.READY, State.REJECTED, State.REVOKED, State.EXPIRED, State.SUPERSEDED}),
+    State.REJECTED: frozenset({State.READY, State.SIGNED, State.REVOKED, State.SUPERSEDED}),
+    State.REVOKED: frozenset({State.READY, State.SIGNED, State.REJECTED, State.SUPERSEDED}),
+    State.EXPIRED: frozenset({State.READY, State.SIGNED, State.REJECTED, State.REVOKED, State.SUPERSEDED}),
     State.FAILED: frozenset({State.SUPERSEDED}),
     State.SUPERSEDED: frozenset(),
 }
 
-FINAL = frozenset({State.READY, State.SIGNED, State.REJECTED, State.SUPERSEDED, State.FAILED})
+SIGNABLE = frozenset({State.READY, State.SIGNED, State.REJECTED, State.REVOKED, State.EXPIRED})
+FINAL = SIGNABLE | {State.SUPERSEDED, State.FAILED}
 
 
 def move(current: State, to: State) -> State:

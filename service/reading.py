@@ -44,6 +44,8 @@ _TURNS: dict[State, tuple[Turn, str]] = {
     State.READY: ("reviewer", "ready for sign-off"),
     State.SIGNED: ("nobody", "signed off"),
     State.REJECTED: ("author", "rejected"),
+    State.REVOKED: ("author", "its approval was revoked"),
+    State.EXPIRED: ("reviewer", "its sign-offs have expired"),
     State.SUPERSEDED: ("nobody", "superseded"),
     State.FAILED: ("author", "could not be reviewed"),
 }
@@ -179,6 +181,21 @@ def _answers(session: Session, revision_id: int) -> dict[str, Answer]:
     )
     # The column holds nothing but what `marks.answer` lets in.
     return {row.finding_id: Answer(row.kind, row.text, name, row.at) for row, name in rows}  # type: ignore[arg-type]
+
+
+def signed_before(database: Database, change_id: int, n: int, person_id: str) -> int | None:
+    """The last revision of a change before ``n`` that somebody signed, if there is one."""
+    with database.read() as session:
+        return session.scalar(
+            select(func.max(RevisionRow.n))
+            .join(SignoffRow, SignoffRow.revision_id == RevisionRow.id)
+            .where(
+                RevisionRow.change_id == change_id,
+                RevisionRow.n < n,
+                SignoffRow.person_id == person_id,
+                SignoffRow.log_index.is_not(None),
+            )
+        )
 
 
 def _signoffs(session: Session, revision: RevisionRow) -> tuple[SignoffView, ...]:

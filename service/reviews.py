@@ -114,6 +114,19 @@ class Reviews:
             for change in diff(repository, row.base_commit, row.head_commit).files:
                 yield change, hunks(repository, change)
 
+    def signed_before(self, change_id: int, n: int, person: Person) -> int | None:
+        """The last revision of a change before ``n`` that this person signed, if there is one."""
+        return reading.signed_before(self._context.database, change_id, n, person.id)
+
+    def patches_since(self, change_id: int, n: int, earlier: int) -> Iterator[tuple[FileChange, FilePatch]]:
+        """What changed from the head of an earlier revision of a change to the head of this one, file by file."""
+        old, new = judgement.find(self._context, change_id, earlier), judgement.find(self._context, change_id, n)
+        if earlier >= n:
+            raise NotFoundError(f"revision {earlier} is not before revision {n}")
+        with self._repository(progress.job(self._context.database, new.id)) as repository:
+            for change in diff(repository, old.head_commit, new.head_commit).files:
+                yield change, hunks(repository, change)
+
     def answer(self, change_id: int, n: int, finding_id: str, *, kind: str, text: str, person: Person) -> None:
         """Record a reviewer's answer to a finding; a later one replaces it. InputError if kind or text is bad."""
         view = reading.revision(self._context.database, self._context.store, change_id, n)

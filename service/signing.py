@@ -24,7 +24,7 @@ from evidence import (
 from service import judgement, passkeys, progress, trust
 from service.arrivals import now
 from service.database import PersonRow, RevisionRow, SignoffRow, StatementRow
-from service.life import State, move
+from service.life import SIGNABLE, State, move
 from service.views import DECISIONS, Prepared
 from signoff import (
     DECLARATION_DIGEST,
@@ -55,6 +55,7 @@ from signoff import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from evidence import Digest
     from service.context import Context
@@ -63,12 +64,12 @@ if TYPE_CHECKING:
     from signoff import Person as KnownPerson
     from signoff import PublicKey
 
-_SIGNABLE = frozenset({State.READY, State.SIGNED, State.REJECTED})
 _MAX_MEANING = 4000
 _MEANINGS = {
     Decision.APPROVED: "I reviewed this revision and approve it.",
     Decision.APPROVED_WITH_CONDITIONS: "I reviewed this revision and approve it under the conditions named here.",
     Decision.REJECTED: "I reviewed this revision and reject it.",
+    Decision.REVOKED: "I revoke my approval of this revision.",
 }
 PREPARED_LIFE = timedelta(hours=24)  # how long a statement waits for its signature
 _one_at_a_time = threading.Lock()
@@ -97,8 +98,7 @@ def prepare(context: Context, change_id: int, n: int, person: Person, ballot: Ba
         InputError: a decision that there is not, conditions that do not go with it.
     """
     row = judgement.find(context, change_id, n)
-    if State(row.state) not in _SIGNABLE:
-        raise ConflictError(f"revision {n} is {row.state}: only a reviewed, latest revision can be signed")
+    _check_open(context, row, person, ballot.decision)
     if ballot.decision not in DECISIONS:
         raise InputError(f"decision {ballot.decision[:40]!r} is none of {', '.join(DECISIONS)}")
     document = judgement.facts(context, row, person.id)
@@ -147,8 +147,7 @@ def sign_off(context: Context, change_id: int, n: int, person: Person, envelope:
             before = session.get(SignoffRow, statement)
         fresh = before is None
         if before is None:
-            if State(row.state) not in _SIGNABLE:
-                raise ConflictError(f"revision {n} is {row.state}: it cannot be signed any more")
+            _check_open(context, row, person, read_statement(envelope.payload).predicate.decision)
             _check_age(context, statement)
             passkeys.count(context, key, envelope)
             _keep(context, row, person, envelope, key, statement)
@@ -188,6 +187,23 @@ def finish(context: Context) -> None:
         ).all()
     for row in unsettled:
         _settle(context, row, row.log_index or 0)
+
+
+def expire(context: Context, moment: datetime) -> list[int]:
+    """Let signed revisions expire whose sign-offs have run out by then; returns their ids."""
+    with context.database.read() as session:
+        signed = session.scalars(select(RevisionRow).where(RevisionRow.state == State.SIGNED)).all()
+    found = []
+    for revision in signed:
+        statements = [one.statement for one in judgement.signatures(context, revision.id)]
+        ends = [min(one.expires_at, one.signed_at + trust.policy(context).max_age) for one in statements]
+        if not any(end <= moment for end in ends) or admits(
+            judgement.judged(context, revision, trust.policy(context), moment)
+        ):
+            continue
+        if progress.advance(context.database, revision.id, State.EXPIRED):
+            found.append(revision.id)
+    return found
 
 
 def bundle(context: Context, change_id: int, n: int) -> bytes:
@@ -243,6 +259,18 @@ def _statement(
         declaration=known.independence.digest_for(known.id) if known.independence else DECLARATION_DIGEST,
         validity=Validity(secrets.token_urlsafe(24), moment, moment + policy.max_age),
     )
+
+
+def _check_open(context: Context, row: Row, person: Person, decision: str) -> None:
+    """A reviewed, latest revision is signed; an approval is revoked for as long as it is there, superseded or not."""
+    revoking = decision == Decision.REVOKED
+    if State(row.state) not in SIGNABLE and not (revoking and State(row.state) is State.SUPERSEDED):
+        raise ConflictError(f"revision {row.n} is {row.state}: only a reviewed, latest revision can be signed")
+    if revoking and not any(
+        one.person_id == person.id and one.statement.predicate.decision.approves
+        for one in judgement.signatures(context, row.id)
+    ):
+        raise ConflictError(f"you have approved nothing in revision {row.n} that could be revoked")
 
 
 def _check_age(context: Context, nonce: str) -> None:
@@ -335,12 +363,16 @@ def _settle(context: Context, signoff: SignoffRow, index: int) -> None:
     with context.database.read() as session:
         revision = session.get_one(RevisionRow, signoff.revision_id)
         name = session.get_one(PersonRow, signoff.person_id).name
-    rejected = any(not one.statement.predicate.decision.approves for one in judgement.signatures(context, revision.id))
-    through = admits(judgement.requirements(context, revision))
-    to = State.REJECTED if rejected else State.SIGNED if through else State.READY
+    decisions = {one.statement.predicate.decision for one in judgement.signatures(context, revision.id)}
+    if Decision.REVOKED in decisions:
+        to = State.REVOKED
+    elif not all(decision.approves for decision in decisions):
+        to = State.REJECTED
+    else:
+        to = State.SIGNED if admits(judgement.requirements(context, revision)) else State.READY
     with context.database.write() as session:
         revision = session.get_one(RevisionRow, signoff.revision_id)
-        if State(revision.state) in _SIGNABLE and State(revision.state) is not to:
+        if State(revision.state) in SIGNABLE and State(revision.state) is not to:
             revision.state = move(State(revision.state), to)
             revision.since = now()
         what = f"{signoff.decision} by {name}, log entry {index}"

@@ -63,6 +63,8 @@ _REVIEWED = {
 _DECIDED = {
     State.SIGNED: Status("success", "Signed off by a reviewer"),
     State.REJECTED: Status("failure", "Rejected by a reviewer"),
+    State.REVOKED: Status("failure", "A reviewer revoked the approval"),
+    State.EXPIRED: Status("failure", "The sign-offs have expired: a reviewer signs again"),
     State.SUPERSEDED: Status("error", "Outdated: a newer revision is under review"),
 }
 

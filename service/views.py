@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 AnswerKind = Literal["acknowledged", "not-an-issue", "must-change"]
 ANSWER_KINDS: tuple[AnswerKind, ...] = ("acknowledged", "not-an-issue", "must-change")
 
-Decision = Literal["APPROVED", "APPROVED_WITH_CONDITIONS", "REJECTED"]
-DECISIONS: tuple[Decision, ...] = ("APPROVED", "APPROVED_WITH_CONDITIONS", "REJECTED")
+Decision = Literal["APPROVED", "APPROVED_WITH_CONDITIONS", "REJECTED", "REVOKED"]
+DECISIONS: tuple[Decision, ...] = ("APPROVED", "APPROVED_WITH_CONDITIONS", "REJECTED", "REVOKED")
 
 Turn = Literal["service", "reviewer", "author", "nobody"]
 

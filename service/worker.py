@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
@@ -11,17 +12,20 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 from sqlalchemy import select
 
 from evidence import ConflictError
-from service import progress, statuses, steps, workflows
+from service import progress, signing, statuses, steps, workflows
 from service.arrivals import now
 from service.database import RevisionRow
 from service.life import MOVES, State
 from service.views import ReviewError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from service.context import Context
 
 _POLL_SECONDS = 0.25
 _DISPATCH_SECONDS = 1.0
+_EXPIRY_EVERY = timedelta(minutes=1)
 _REVIEWS_AT_ONCE = 8  # most of them wait for an audit
 _POSTS_AT_ONCE = 8
 _GIVEN_UP = ReviewError(
@@ -46,6 +50,7 @@ class Worker:
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._untold: set[int] = set()
+        self._expired_at: datetime | None = None
         self._thread = threading.Thread(target=self._dispatch_forever, name="dispatch", daemon=True)
 
     def start(self) -> None:
@@ -133,10 +138,17 @@ class Worker:
             self._wake.clear()
             try:
                 self.dispatch()
+                self._expire()
                 self._tell()
             except Exception as error:  # noqa: BLE001 - tried again a second later, whatever it was
                 log.warning("arrivals and statuses not handed over yet", reason=f"{type(error).__name__}: {error}")
             self._wake.wait(timeout=_DISPATCH_SECONDS)
+
+    def _expire(self) -> None:
+        """Once a minute: what ran out is told as expired."""
+        if self._expired_at is None or now() - self._expired_at >= _EXPIRY_EVERY:
+            self._expired_at = now()
+            self._untold |= set(signing.expire(self._context, now()))
 
     def _give_up(self) -> None:
         """Fail the revisions whose workflow was recovered too often: something about them ends the process."""

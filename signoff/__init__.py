@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Envelope,
         SignatureKind,
         envelope_from_passkey,
+        envelope_from_raw,
         envelope_from_ssh,
         pae,
         sign_envelope,
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     )
     from signoff.rootchain import ROOTS_TYPE, RootsUpdate, accept_update
     from signoff.roots import READ_ONLY, ROOTS_SCHEMA, Person, PersonKey, Roots, parse_roots, read_roots
+    from signoff.signers import sign_with_signer
     from signoff.sshsig import NAMESPACE, armor, dearmor, sign_with_ssh_key
     from signoff.statement import (
         DECLARATION_DIGEST,
@@ -153,6 +155,7 @@ __all__ = [
     "declared",
     "entry_bytes",
     "envelope_from_passkey",
+    "envelope_from_raw",
     "envelope_from_ssh",
     "evaluate",
     "evidence_digests",
@@ -172,6 +175,7 @@ __all__ = [
     "read_roots",
     "read_statement",
     "sign_envelope",
+    "sign_with_signer",
     "sign_with_ssh_key",
     "signoff_leaf",
     "tile_path",

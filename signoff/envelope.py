@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """DSSE v1 envelopes around statements, with one signature each.
 
-A statement names one reviewer, so an envelope holds one signature, raw Ed25519, SSH or WebAuthn, over the
+A statement names one reviewer, so an envelope holds one signature, raw Ed25519 or ECDSA, SSH or WebAuthn, over the
 pre-authentication encoding (PAE) of the payload. ``keyid`` is a hint: who signed is decided by trying keys, by their
 bytes.
 """
@@ -17,7 +17,7 @@ from securesystemslib.dsse import Envelope as DsseEnvelope
 
 from evidence import InputError, VerificationError, canonical
 from signoff._strict import StrictModel, decode_base64, encode_base64, read_document
-from signoff.keys import ED25519, PublicKey
+from signoff.keys import ECDSA_TYPES, ED25519, PublicKey
 from signoff.passkeys import Assertion, made_by, verify_assertion
 from signoff.sshsig import dearmor, parse_sshsig
 
@@ -37,6 +37,7 @@ class SignatureKind(StrEnum):
 
     ED25519 = "ed25519"  # RFC 8032 over the PAE itself
     SSH = "ssh"  # SSHSIG in namespace countersign over the PAE; `sig` is its binary form
+    ECDSA = "ecdsa"  # DER, by the hash of the key's curve, over the PAE itself
     WEBAUTHN = "webauthn"  # an assertion whose challenge is the SHA-256 of the PAE
 
 
@@ -131,11 +132,13 @@ def verify_envelope(envelope: Envelope, keys: Iterable[PublicKey]) -> PublicKey:
         return _verify_ssh(envelope, keys)
     if envelope.kind is SignatureKind.WEBAUTHN:
         return _verify_passkey(envelope, keys)
+    ecdsa = envelope.kind is SignatureKind.ECDSA
     for key in keys:
-        if key.algorithm != ED25519:
+        if key.algorithm not in (ECDSA_TYPES if ecdsa else {ED25519}):
             continue
+        verify = key.verify_ecdsa if ecdsa else key.verify_ed25519
         try:
-            key.verify_ed25519(envelope.signature, envelope.pae)
+            verify(envelope.signature, envelope.pae)
         except VerificationError:
             continue
         return key
@@ -163,6 +166,18 @@ def envelope_from_passkey(payload: bytes, assertion: Assertion, signature: bytes
     """
     verify_assertion(key, assertion, signature, pae(payload))
     return Envelope(payload, SignatureKind.WEBAUTHN, signature, key.fingerprint, assertion)
+
+
+def envelope_from_raw(payload: bytes, signature: bytes, key: PublicKey) -> Envelope:
+    """The envelope around ``payload`` and a raw signature over its PAE, Ed25519 or ECDSA, as DSSE tools make it.
+
+    Raises:
+        VerificationError: not a signature by ``key`` over this payload.
+    """
+    kind = SignatureKind.ECDSA if key.algorithm in ECDSA_TYPES else SignatureKind.ED25519
+    envelope = Envelope(payload, kind, signature, key.fingerprint)
+    verify_envelope(envelope, [key])
+    return envelope
 
 
 def sign_envelope(payload: bytes, private: Ed25519PrivateKey) -> Envelope:

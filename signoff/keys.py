@@ -44,6 +44,7 @@ _ECDSA: Mapping[str, tuple[bytes, type[ec.EllipticCurve], type[hashes.HashAlgori
 _PASSKEYS = frozenset({WEBAUTHN_ES256, WEBAUTHN_ED25519, WEBAUTHN_RS256})
 _RSA_TYPES = frozenset({RSA, WEBAUTHN_RS256})
 _ED25519_TYPES = frozenset({ED25519, SK_ED25519, WEBAUTHN_ED25519})
+ECDSA_TYPES = frozenset(_ECDSA)
 _RSA_HASHES: Mapping[str, type[hashes.HashAlgorithm]] = {"rsa-sha2-256": hashes.SHA256, "rsa-sha2-512": hashes.SHA512}
 _RSA_BITS = range(2048, 8193)
 _ED25519_KEY_BYTES = 32
@@ -186,8 +187,7 @@ class PublicKey:
             elif isinstance(public, rsa.RSAPublicKey):
                 public.verify(signature, message, padding.PKCS1v15(), hashes.SHA256())
             else:
-                if encode_dss_signature(*decode_dss_signature(signature)) != signature:
-                    raise VerificationError(_STEP, "an ECDSA signature that is not in DER")
+                _one_der(signature)
                 public.verify(signature, message, ec.ECDSA(hashes.SHA256()))
         except (InvalidSignature, ValueError) as error:
             raise VerificationError(_STEP, f"not made by {self.fingerprint}") from error
@@ -206,6 +206,21 @@ class PublicKey:
             reason = str(error) or f"not made by {self.fingerprint}"
             raise VerificationError(_STEP, reason) from error
 
+    def verify_ecdsa(self, signature: bytes, message: bytes) -> None:
+        """Check a raw ECDSA signature, in DER and by the hash of the key's curve, over ``message``.
+
+        Raises:
+            VerificationError: no software ECDSA key, or not this key's signature.
+        """
+        if self.algorithm not in ECDSA_TYPES:
+            raise VerificationError(_STEP, f"{self.fingerprint} is no ECDSA key")
+        public, hashed, _ = _ecdsa(self)
+        try:
+            _one_der(signature)
+            public.verify(signature, message, ec.ECDSA(hashed))
+        except (InvalidSignature, ValueError) as error:
+            raise VerificationError(_STEP, f"not made by {self.fingerprint}") from error
+
     def verify_ed25519(self, signature: bytes, message: bytes) -> None:
         """Check a raw Ed25519 signature (RFC 8032) over ``message``.
 
@@ -219,6 +234,12 @@ class PublicKey:
             Ed25519PublicKey.from_public_bytes(raw).verify(signature, message)
         except InvalidSignature as error:
             raise VerificationError(_STEP, f"not made by {self.fingerprint}") from error
+
+
+def _one_der(signature: bytes) -> None:
+    """Refuse a DER signature that could be written otherwise. ValueError if it is none at all."""
+    if encode_dss_signature(*decode_dss_signature(signature)) != signature:
+        raise VerificationError(_STEP, "an ECDSA signature that is not in DER")
 
 
 def _fields(key: PublicKey, count: int) -> tuple[bytes, ...]:

@@ -12,7 +12,19 @@ import typer
 from evidence import InputError, canonical
 from service.cli.output import as_text, leave, say, show, write
 from service.cli.recomputing import recomputed
-from signoff import Statement, envelope_from_ssh, gate, pae, read_statement, sign_with_ssh_key, verify
+from signoff import (
+    Envelope,
+    PublicKey,
+    Statement,
+    envelope_from_raw,
+    envelope_from_ssh,
+    gate,
+    pae,
+    read_statement,
+    sign_with_signer,
+    sign_with_ssh_key,
+    verify,
+)
 
 if TYPE_CHECKING:
     from signoff import GateResult
@@ -34,11 +46,17 @@ def register(app: typer.Typer) -> None:
     app.command("gate")(gate_command)
 
 
-def sign(  # noqa: PLR0913 - one parameter an option
+def sign(  # noqa: PLR0913, PLR0917 - one parameter an option
     revision: Annotated[
         Path, typer.Argument(help="The prepared statement: statement.json or statement.pae of the page.")
     ],
-    key: Annotated[Path, typer.Option("--key", help="An OpenSSH private key, or the public one of an agent's.")],
+    key: Annotated[
+        Path | None, typer.Option("--key", help="An OpenSSH private key, or the public one of an agent's.")
+    ] = None,
+    signer: Annotated[
+        str | None, typer.Option(help="Instead of --key: a securesystemslib URI, as hsm:2, awskms:… or file2:PATH.")
+    ] = None,
+    public: Annotated[Path | None, typer.Option(help="With --signer: its public key, an OpenSSH line.")] = None,
     repo: Annotated[
         Path, typer.Option(help="Your own clone, out of which manifest and diff are computed anew.")
     ] = Path(),
@@ -60,6 +78,8 @@ def sign(  # noqa: PLR0913 - one parameter an option
 
     Shows what it says, signs its exact bytes, and writes a DSSE envelope to hand in.
     """
+    if (key is None) == (signer is None) or (signer is None) != (public is None):
+        raise InputError("give either --key, or --signer with --public")
     payload = _payload(revision)
     statement = read_statement(payload)
     say(_summary(statement))
@@ -69,10 +89,22 @@ def sign(  # noqa: PLR0913 - one parameter an option
         say(recomputed(statement, repo, _artifacts(artifact or []), base=base, rules=rules))
     if not yes and not typer.confirm("Sign this?", err=True):
         raise InputError("nothing was signed")
-    envelope = envelope_from_ssh(payload, sign_with_ssh_key(key, pae(payload)))
+    envelope = _signed(payload, key, signer, public)
     place = out or revision.with_name(f"{revision.name}.dsse.json")
     write(place, canonical(envelope.to_json()))
     show(str(place))
+
+
+def _signed(payload: bytes, key: Path | None, signer: str | None, public: Path | None) -> Envelope:
+    if key is not None:
+        return envelope_from_ssh(payload, sign_with_ssh_key(key, pae(payload)))
+    if signer is None or public is None:
+        raise InputError("give either --key, or --signer with --public")
+    known = PublicKey.from_line(public.read_text(encoding="utf-8"), str(public))
+    signature = sign_with_signer(
+        signer, known, pae(payload), lambda what: str(typer.prompt(what, hide_input=True, err=True))
+    )
+    return envelope_from_raw(payload, signature, known)
 
 
 def verify_command(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from service.pages import behavior, change, evidence_files, files, log, passkeys, queue, sign, style
+from service.pages import behavior, change, evidence_files, files, log, passkeys, queue, sign, since, style
 from service.pages.doors import error_page, sign_in_page
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ routers: tuple[APIRouter, ...] = (
     files.router,
     behavior.router,
     sign.router,
+    since.router,
     evidence_files.router,
     log.router,
     passkeys.router,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from reports import all_findings
-from service.life import State
+from service.life import SIGNABLE, State
 from service.pages._common import outside_link
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _tabs(revision: RevisionView, at: str, here: str) -> tuple[Tab, ...]:
         "overview": f"{unanswered} open" if unanswered else "",
         "files": f"{viewed} of {len(files)} viewed" if files else "",
         "behavior": "" if revision.audit is not None else "not run",
-        "sign": revision.state if revision.state in {State.SIGNED, State.REJECTED} else "",
+        "sign": revision.state if revision.state in SIGNABLE - {State.READY} else "",
     }
     names = {"overview": "Overview", "files": "Files", "behavior": "Behavior", "sign": "Sign-off"}
     urls = {"overview": at, "files": f"{at}/files", "behavior": f"{at}/behavior", "sign": f"{at}/sign"}

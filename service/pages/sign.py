@@ -36,6 +36,7 @@ DECISIONS: Mapping[str, str] = {
     "APPROVED": "Approve: this revision may go out as it is",
     "APPROVED_WITH_CONDITIONS": "Approve with conditions: it may go out if the conditions below are kept",
     "REJECTED": "Reject: this revision must not go out",
+    "REVOKED": "Revoke: my approval of this revision counts no more",
 }
 
 
@@ -81,6 +82,7 @@ class PasskeyAsked(NamedTuple):
 class SignPage:
     """The sign-off page. ``statement`` is None until a decision is prepared; ``closed`` says why none can be.
 
+    ``since`` is the last earlier revision of the change that the person signed.
     ``passkey`` is None where there is nothing to sign, or the person has no passkey that counts here.
 
     ``overrides`` is true where the verdict is no pass, so that an approval has to say why it goes against it;
@@ -106,6 +108,7 @@ class SignPage:
     declaration: str
     statement: StatementView | None
     passkey: PasskeyAsked | None
+    since: int | None
 
     @property
     def title(self) -> str:
@@ -138,6 +141,8 @@ def sign(
     missing = unknowns(revision.diff, revision.audit)
     beyond = _beyond(revision)
     prepared = reviews.prepared(change_id, n, nonce) if nonce else None
+    own = [item.decision for item in revision.signoffs if item.reviewer_id == person.id]
+    revocable = bool(own) and own[-1].startswith("APPROVED")
     view = SignPage(
         heading=heading(reading, "sign"),
         unviewed=tuple(file for file in file_lines(revision) if not file.viewed),
@@ -152,11 +157,12 @@ def sign(
         has_bundle=any(item.decision.startswith("APPROVED") and not item.superseded for item in revision.signoffs),
         overrides=revision.verdict not in {Verdict.PASS, None},
         expedites=reviews.may_expedite(),
-        closed=_CLOSED.get(revision.state, ""),
-        decisions=DECISIONS,
+        closed="" if revocable and revision.state is State.SUPERSEDED else _CLOSED.get(revision.state, ""),
+        decisions=_decisions(revision, revocable=revocable),
         declaration=INDEPENDENCE_DECLARATION,
         statement=_statement(prepared, root(change_id, n)) if prepared else None,
         passkey=_passkey(reviews, person, prepared) if prepared else None,
+        since=reviews.signed_before(change_id, n, person),
     )
     return page(request, view, person, script=PASSKEY_SCRIPT)
 
@@ -175,7 +181,7 @@ def prepare(  # noqa: PLR0913, PLR0917 - the fields of the form
 ) -> Response:
     """Prepare the statement of a decision, and show it. Conditions are one a line."""
     if decision not in DECISIONS:
-        raise InputError("choose a decision: approve, approve with conditions, or reject")
+        raise InputError("choose a decision: approve, approve with conditions, reject, or revoke")
     lines = tuple(line.strip() for line in conditions.splitlines() if line.strip())
     if decision == "APPROVED_WITH_CONDITIONS" and not lines:
         raise InputError("an approval with conditions needs at least one condition, one a line")
@@ -242,6 +248,15 @@ def hand_in_passkey(
         raise InputError("signing by passkey needs JavaScript; an SSH key does not")
     reviews.sign_off(change_id, n, person, nonce=form.nonce, passkey=form.model_dump(exclude={"nonce"}))
     return RedirectResponse(f"{root(change_id, n)}/sign#signoffs", status_code=303)
+
+
+def _decisions(revision: RevisionView, *, revocable: bool) -> Mapping[str, str]:
+    """What can be decided: of a superseded revision only that an approval of one's own counts no more."""
+    return {
+        name: words
+        for name, words in DECISIONS.items()
+        if (revocable if name == "REVOKED" else revision.state is not State.SUPERSEDED)
+    }
 
 
 def _passkey(reviews: Desk, person: Person, prepared: Prepared) -> PasskeyAsked | None:

@@ -21,12 +21,24 @@ from service.pages.log import LogPage
 from service.pages.passkeys import PasskeysPage
 from service.pages.queue import QueuePage
 from service.pages.sign import SignPage
+from service.pages.since import SincePage
 
 if TYPE_CHECKING:
     from service.pages._common import View
 
 TEMPLATES = _common.TEMPLATES
-VIEWS = (QueuePage, OverviewPage, FilesPage, BehaviorPage, SignPage, LogPage, PasskeysPage, SignInPage, ErrorPage)
+VIEWS = (
+    QueuePage,
+    OverviewPage,
+    FilesPage,
+    BehaviorPage,
+    SignPage,
+    SincePage,
+    LogPage,
+    PasskeysPage,
+    SignInPage,
+    ErrorPage,
+)
 SHARED = {"frame.html", "change_parts.html"}
 
 

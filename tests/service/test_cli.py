@@ -200,6 +200,33 @@ def test_review_writes_everything_and_exits_by_the_verdict(house: House, run: Ca
         assert refused(changed, "report") is not None, path
 
 
+def refused_to_sign(house: House, run: Callable[..., Said], sign: tuple[Any, ...], payload: bytes) -> None:
+    """What is not the statement's, computed anew, is not signed; nor without being told which key."""
+    elsewhere = house.place / "elsewhere"
+    subprocess.run(
+        ["git", "clone", "-q", "--no-local", "-b", "main", "--single-branch", house.repository, elsewhere], check=True
+    )
+    other = house.place / "other.bin"
+    other.write_bytes(b"other weights")
+    for place, options, reason in (
+        (elsewhere, (), "does not have the signed head"),
+        (house.repository, ("--base", "quiet"), "its base tree is"),
+        (house.repository, ("--artifact", f"model={other}"), "other artifacts"),
+    ):
+        unsigned = run(*sign, "--repo", place, *options)
+        assert (unsigned.status, reason in unsigned.err) == (2, True), unsigned.err
+    forged = json.loads(payload)
+    next(one for one in forged["predicate"]["evidence"] if one["name"] == "diff")["digest"]["sha256"] = "0" * 64
+    (house.place / "forged.json").write_bytes(canonical(forged))
+    unsigned = run("sign", house.place / "forged.json", *sign[2:], "--repo", house.repository)
+    assert (unsigned.status, "the diff comes to" in unsigned.err) == (2, True), unsigned.err
+    blind = run(*sign, "--repo", elsewhere, "--unsafe-unseen", "--out", house.place / "blind.json")
+    assert (blind.status, "warning: --unsafe-unseen" in blind.err) == (0, True)
+
+    for odd in ((), ("--key", "x", "--signer", "hsm:2"), ("--signer", "hsm:2"), ("--key", "x", "--public", "y")):
+        assert "either --key, or --signer" in run(*sign[:2], "--yes", "--repo", house.repository, *odd).err
+
+
 @pytest.mark.sandbox
 def test_sign_verify_gate_and_log(house: House, client: TestClient, run: Callable[..., Said]) -> None:
     """The whole way: reviewed by the service, signed by ``countersign sign``, let through by ``countersign gate``."""
@@ -216,27 +243,7 @@ def test_sign_verify_gate_and_log(house: House, client: TestClient, run: Callabl
     statement.write_bytes(prepared.pae)
 
     sign = ("sign", statement, "--key", key, "--yes")
-    elsewhere = house.place / "elsewhere"
-    subprocess.run(
-        ["git", "clone", "-q", "--no-local", "-b", "main", "--single-branch", house.repository, elsewhere], check=True
-    )
-    other = house.place / "other.bin"
-    other.write_bytes(b"other weights")
-    for place, options, reason in (
-        (elsewhere, (), "does not have the signed head"),
-        (house.repository, ("--base", "quiet"), "its base tree is"),
-        (house.repository, ("--artifact", f"model={other}"), "other artifacts"),
-    ):
-        unsigned = run(*sign, "--repo", place, *options)
-        assert (unsigned.status, reason in unsigned.err) == (2, True), unsigned.err
-    forged = json.loads(prepared.payload)
-    next(one for one in forged["predicate"]["evidence"] if one["name"] == "diff")["digest"]["sha256"] = "0" * 64
-    (house.place / "forged.json").write_bytes(canonical(forged))
-    unsigned = run("sign", house.place / "forged.json", "--key", key, "--yes", "--repo", house.repository)
-    assert (unsigned.status, "the diff comes to" in unsigned.err) == (2, True), unsigned.err
-    blind = run(*sign, "--repo", elsewhere, "--unsafe-unseen", "--out", house.place / "blind.json")
-    assert (blind.status, "warning: --unsafe-unseen" in blind.err) == (0, True)
-
+    refused_to_sign(house, run, sign, prepared.payload)
     said = run(*sign, "--repo", house.repository)
     assert said.status == 0, said.err
     assert "APPROVED by Reviewer" in said.err

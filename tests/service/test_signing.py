@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -137,6 +137,55 @@ def test_one_persons_statement_is_not_signed_by_another(house: Any, key: Path, r
 def test_who_is_not_in_the_roots_cannot_prepare(reviews: Reviews) -> None:
     with pytest.raises(PermissionDeniedError, match=r"roots\.json"):
         reviews.prepare_statement(1, 1, WHO, "APPROVED")
+
+
+def test_an_approval_is_revoked_and_only_by_who_gave_it(house: Any, key: Path, reviews: Reviews) -> None:
+    with pytest.raises(ConflictError, match="nothing in revision 1 that could be revoked"):
+        reviews.prepare_statement(1, 1, WHO, "REVOKED")
+    signed(reviews, key)
+    assert admitted(house, reviews)
+    signed(reviews, key, "REVOKED", meaning="The audit's panel was wrong.")
+    view = reviews.revision(1, 1)
+    assert (view.state, [one.superseded for one in view.signoffs]) == (State.REVOKED, [True, False])
+    assert not admitted(house, reviews)
+    signed(reviews, key)
+    assert reviews.revision(1, 1).state is State.SIGNED
+
+
+def test_sign_offs_run_out(key: Path, reviews: Reviews, client: TestClient) -> None:
+    signed(reviews, key)
+    context = client.app.state.context  # type: ignore[attr-defined]
+    assert signing.expire(context, datetime.now(UTC) + timedelta(days=89)) == []
+    assert signing.expire(context, datetime.now(UTC) + timedelta(days=91)) != []
+    assert reviews.revision(1, 1).state is State.EXPIRED
+    signed(reviews, key)
+    assert reviews.revision(1, 1).state is State.SIGNED
+
+
+def test_a_new_revision_outdates_votes_and_shows_what_changed_since(
+    house: Any, client: TestClient, key: Path, reviews: Reviews
+) -> None:
+    signed(reviews, key)
+    house.deliver(client, house.pull(house.branch("next", {"README": "other words\n"}), action="synchronize"))
+    assert finished(client, n=2).state is State.READY
+    assert reviews.revision(1, 1).state is State.SUPERSEDED
+    assert (reviews.signed_before(1, 2, WHO), reviews.signed_before(1, 1, WHO)) == (1, None)
+    assert [one.state.met for one in reviews.revision(1, 2).requirements if one.name == "approvals"] == [False]
+    ((change, patch),) = reviews.patches_since(1, 2, 1)
+    assert change.path == "README"
+    assert [line.text for hunk in patch.hunks for line in hunk.lines] == ["words", "other words"]
+    with pytest.raises(NotFoundError):
+        list(reviews.patches_since(1, 2, 2))
+    token = client.app.state.accounts.link(WHO.id)  # type: ignore[attr-defined]
+    client.get(f"/sign-in?token={token}")
+    assert "/changes/1/revisions/2/since/1" in client.get("/changes/1/revisions/2/sign").text
+    shown = client.get("/changes/1/revisions/2/since/1").text
+    assert ('aria-label="README"' in shown, "Nothing differs" in shown) == (True, False)
+    old = client.get("/changes/1/revisions/1/sign").text
+    assert (old.count('value="REVOKED"'), old.count('value="APPROVED"')) == (1, 0)
+    signed(reviews, key, "REVOKED")
+    assert reviews.revision(1, 1).state is State.SUPERSEDED
+    assert not admitted(house, reviews)
 
 
 def test_a_superseded_revision_cannot_be_signed(house: Any, client: TestClient, key: Path, reviews: Reviews) -> None:
