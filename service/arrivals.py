@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from evidence import ConflictError, InputError, NotFoundError
-from service.database import Change, Delivery, EventRow, RevisionRow
+from service.database import Change, Delivery, EventRow, MakerRow, RevisionRow
 from service.life import FINAL, MOVES, State
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class Arrival:
     head_commit: str
     base_hint: str | None
     sent_at: str | None
+    makers: tuple[tuple[str, str], ...] = ()  # (account or name, address) of who pushed, launched or sent it
 
 
 class Outcome(StrEnum):
@@ -103,6 +104,8 @@ def receive(database: Database, arrival: Arrival, delivery: DeliveryId) -> Recei
         if known is not None and not (delivery.source == _API and _failed(session, known)):
             return _about(session, Outcome.REPEATED, known.revision_id)
         change = _change(session, arrival)
+        for name, email in arrival.makers:
+            session.merge(MakerRow(change_id=change.id, name=_one_line(name)[:_MAX_NAME], email=email[:_MAX_NAME]))
         revision = _standing(session, change, arrival) or _new_revision(session, change, arrival)
         if known is None:
             known = Delivery(

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from evidence import NotFoundError
 from service.arrivals import now
-from service.database import Change, EventRow, RevisionRow
+from service.database import Change, EventRow, MakerRow, RevisionRow
 from service.life import FINAL, State, move
 
 if TYPE_CHECKING:
@@ -58,6 +58,13 @@ def job(database: Database, revision_id: int) -> Job:
     if found is None:
         raise NotFoundError(f"no revision with id {revision_id}")
     return _job(*found)
+
+
+def makers(database: Database, change_id: int) -> set[tuple[str, str]]:
+    """(name, address) of who is said to have had a hand in a change, in any of its revisions."""
+    with database.read() as session:
+        rows = session.scalars(select(MakerRow).where(MakerRow.change_id == change_id))
+        return {(row.name, row.email) for row in rows}
 
 
 def concluded(database: Database, platforms: Collection[str]) -> list[tuple[Job, str | None]]:

@@ -34,6 +34,15 @@ _Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$")]
 
 
+class Maker(BaseModel):
+    """Somebody who had a hand in the change beside those whom its commits name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    email: Annotated[str, Field(max_length=200)] = ""
+
+
 class Submission(BaseModel):
     """What ``countersign submit`` sends. ``change`` names the proposal: a new head becomes its next revision."""
 
@@ -47,6 +56,7 @@ class Submission(BaseModel):
     title: Annotated[str, Field(max_length=500)] = ""
     description: Annotated[str, Field(max_length=64 << 10)] = ""
     author: Annotated[str, Field(max_length=200)] = "ci"
+    makers: Annotated[tuple[Maker, ...], Field(max_length=100)] = ()
 
 
 @router.post("/changes", status_code=202)
@@ -140,4 +150,5 @@ def _arrival(submission: Submission, platform: Platform) -> Arrival:
         head_commit=submission.head,
         base_hint=submission.base,
         sent_at=None,
+        makers=tuple((maker.name, maker.email) for maker in submission.makers),
     )

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import time
+from email.utils import parseaddr
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,7 +27,7 @@ _POLL_SECONDS = 2.0
 _FAILED = 1
 _UNAUTHORIZED = 401
 _SERVER_ERROR = 500
-_FINAL = frozenset({"ready", "signed", "rejected", "failed", "superseded"})
+_FINAL = frozenset({"ready", "signed", "rejected", "revoked", "expired", "failed", "superseded"})
 
 
 def register(app: typer.Typer) -> None:
@@ -44,6 +45,9 @@ def submit(  # noqa: PLR0913 - one parameter an option
     change: Annotated[str | None, typer.Option(help="Name of the proposal; a new head is its next revision.")] = None,
     title: Annotated[str | None, typer.Option(help="By default the head commit's first line.")] = None,
     target: Annotated[str, typer.Option(help="The branch it is to go to.")] = "main",
+    maker: Annotated[
+        list[str] | None, typer.Option(help="Who pushed it or launched its training, as 'Name <address>'; several.")
+    ] = None,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for the verdict.")] = 3600,
     format: Annotated[str, typer.Option(help="text or json.")] = "text",  # noqa: A002 - the option's name
 ) -> None:
@@ -51,6 +55,8 @@ def submit(  # noqa: PLR0913 - one parameter an option
     body = _submission(repo, base, head)
     body["target_ref"] = f"refs/heads/{target}"
     body |= {name: value for name, value in (("change", change), ("title", title)) if value is not None}
+    if maker:
+        body["makers"] = [_maker(text) for text in maker]
     with _client(server) as client:
         sent = _ask(client, "POST", "/api/v1/changes", body)
         path = f"/api/v1/changes/{sent['change']}/revisions/{sent['revision']}"
@@ -80,6 +86,14 @@ def _submission(repo: str, base: str, head: str) -> dict[str, Json]:
         "title": (message.splitlines() or [""])[0][:500],
         "description": message[: 64 << 10],
     }
+
+
+def _maker(text: str) -> dict[str, Json]:
+    name, email = parseaddr(text)
+    if not name and not email:
+        raise InputError(f"--maker {text[:80]!r}: write 'Name <address>', or a name")
+    # A bare word is an address to the parser and an account to a code host.
+    return {"name": name or email, "email": email if "@" in email else ""}
 
 
 def _name(path: Path) -> str:

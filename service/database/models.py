@@ -244,3 +244,13 @@ class PasskeyRequest(Base):
     person_id: Mapped[str] = mapped_column(ForeignKey("person.id"))
     created_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
+
+
+class MakerRow(Base):
+    """Somebody who had a hand in a change, as its code host or submitter said: pusher, launcher of a training job."""
+
+    __tablename__ = "maker"
+
+    change_id: Mapped[int] = mapped_column(ForeignKey("change.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(400), primary_key=True)
+    email: Mapped[str] = mapped_column(String(400), primary_key=True)

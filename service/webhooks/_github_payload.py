@@ -37,6 +37,10 @@ class _User(_Part):
     login: _Name
 
 
+class _Sender(_Part):
+    login: _Name = ""
+
+
 class _End(_Part):
     ref: Annotated[str, Field(max_length=400)]
     sha: _Commit
@@ -57,6 +61,7 @@ class _PullRequestEvent(_Part):
     action: Annotated[str, Field(max_length=64)]
     repository: _Repository
     pull_request: _Pull | None = None
+    sender: _Sender | None = None
 
 
 class _Commit0(_Part):
@@ -65,6 +70,7 @@ class _Commit0(_Part):
 
 class _Pusher(_Part):
     name: _Name
+    email: _Name | None = None
 
 
 class _PushEvent(_Part):
@@ -75,6 +81,7 @@ class _PushEvent(_Part):
     repository: _Repository
     head_commit: _Commit0 | None = None
     pusher: _Pusher | None = None
+    sender: _Sender | None = None
     compare: Annotated[str, Field(max_length=1000)] | None = None
 
 
@@ -105,8 +112,20 @@ def read_pull_request(document: Json, platforms: tuple[Platform, ...]) -> tuple[
         head_commit=pull.head.sha,
         base_hint=pull.base.sha,
         sent_at=pull.updated_at,
+        makers=tuple((user.login, "") for user in (pull.user, payload.sender) if user and user.login),
     )
     return arrival, ""
+
+
+def _pushed_by(payload: _PushEvent) -> tuple[tuple[str, str], ...]:
+    """The pusher by account, and by address if there is one; who sent the event may be another.
+
+    A code host tells no address of an account.
+    """
+    found = [(payload.sender.login, "")] if payload.sender and payload.sender.login else []
+    if payload.pusher:
+        found += [(payload.pusher.name, ""), (payload.pusher.name, payload.pusher.email or "")]
+    return tuple(dict.fromkeys(found))
 
 
 def read_push(document: Json, platforms: tuple[Platform, ...]) -> tuple[Arrival | None, str]:
@@ -135,6 +154,7 @@ def read_push(document: Json, platforms: tuple[Platform, ...]) -> tuple[Arrival 
         head_commit=payload.after,
         base_hint=payload.before if payload.before.strip("0") else None,
         sent_at=None,
+        makers=_pushed_by(payload),
     )
     return arrival, ""
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from house import finished, make_key, serve
+from house import NAME, TOKEN, finished, make_key, serve
 from sqlalchemy import update
 
 from evidence import (
@@ -249,3 +249,23 @@ def test_patches_show_what_changed(reviews: Reviews) -> None:
     ((change, patch),) = reviews.patches(1, 1)
     assert (change.path, change.status) == ("README", "added")
     assert [line.text for hunk in patch.hunks for line in hunk.lines] == ["words"]
+
+
+@pytest.mark.parametrize("how", ["sender", "submission"])
+def test_who_pushed_or_launched_it_does_not_approve_it(house: Any, client: TestClient, key: Path, how: str) -> None:
+    """The commits name Pat alone; the code host or the submitter says that the reviewer had a hand in it."""
+    head = house.branch("quiet", {"README": "words\n"})
+    if how == "sender":
+        house.deliver(client, house.pull(head, sender={"login": "Reviewer"}))
+    else:
+        house.git("update-ref", "refs/heads/quiet", head)
+        makers = [{"name": "Rev on the cluster", "email": "r+training@office.example"}]
+        body = {"repository": NAME, "base": house.git("rev-parse", "main"), "head": head, "makers": makers}
+        sent = client.post("/api/v1/changes", json=body, headers={"Authorization": f"Bearer {TOKEN}"})
+        assert sent.status_code == 202, sent.text
+    finished(client)
+    reviews: Reviews = client.app.state.reviews  # type: ignore[attr-defined]
+    signed(reviews, key)
+    unmet = [one for one in reviews.revision(1, 1).requirements if not one.state.met]
+    assert [(one.name, "made themselves" in one.reason) for one in unmet] == [("independence", True)]
+    assert not admitted(house, reviews)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Passkeys, and the challenges they are enrolled by."""
+"""Passkeys, the challenges they are enrolled by, and who had a hand in a change."""
 
 from collections.abc import Sequence
 
@@ -38,4 +38,12 @@ def upgrade() -> None:
         sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("fk_passkey_request_person_id_person")),
         sa.PrimaryKeyConstraint("challenge", name=op.f("pk_passkey_request")),
+    )
+    op.create_table(
+        "maker",
+        sa.Column("change_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("name", sa.String(length=400), nullable=False),
+        sa.Column("email", sa.String(length=400), nullable=False),
+        sa.ForeignKeyConstraint(["change_id"], ["change.id"], name=op.f("fk_maker_change_id_change")),
+        sa.PrimaryKeyConstraint("change_id", "name", "email", name=op.f("pk_maker")),
     )
