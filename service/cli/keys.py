@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import signoff
 from evidence import InputError, canonical, parse_json, sha256_hex
 from service.cli.output import as_text, say, show, write
-from service.settings import Settings
-from signoff import RootsUpdate, allowed_signers, format_time, parse_roots, read_roots, sign_with_ssh_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +31,7 @@ def list_keys(
     format: Annotated[str, typer.Option(help="text or json.")] = "text",  # noqa: A002 - the option's name
 ) -> None:
     """List the people of a roots file with their keys."""
-    known = read_roots(roots)
+    known = signoff.read_roots(roots)
     rows = [
         {
             "person": person.id,
@@ -40,8 +39,8 @@ def list_keys(
             "roles": sorted(person.roles),
             "kind": entry.key.algorithm,
             "fingerprint": entry.key.fingerprint,
-            "valid_from": format_time(entry.valid_from),
-            "valid_until": None if entry.valid_until is None else format_time(entry.valid_until),
+            "valid_from": signoff.format_time(entry.valid_from),
+            "valid_until": None if entry.valid_until is None else signoff.format_time(entry.valid_until),
         }
         for person in known.people
         for entry in person.keys
@@ -60,7 +59,7 @@ def allowed_signers_command(
     role: Annotated[str, typer.Option(help="Only people with this role.")] = "reviewer",
 ) -> None:
     """Write the people as OpenSSH's allowed_signers, for stock ssh-keygen -Y verify -n countersign."""
-    show(allowed_signers(read_roots(roots), role))
+    show(signoff.allowed_signers(signoff.read_roots(roots), role))
 
 
 @app.command()
@@ -104,11 +103,11 @@ def propose(
     A new key without valid_from counts from now on.
     """
     before = roots.read_bytes()
-    plan = parse_roots(before, str(roots)).administration
+    plan = signoff.parse_roots(before, str(roots)).administration
     document = parse_json(changed.read_bytes(), str(changed))
     if not isinstance(document, dict):
         raise InputError(f"{changed}: not a roots file")
-    issued = format_time(datetime.now(UTC))
+    issued = signoff.format_time(datetime.now(UTC))
     document["administration"] = {
         "version": plan.version + 1 if plan else 1,
         "issued": issued,
@@ -117,8 +116,8 @@ def propose(
     }
     for entry in (key for person in document.get("people", ()) for key in person.get("keys", ())):
         entry.setdefault("valid_from", issued)
-    update = RootsUpdate(canonical(document))
-    new = parse_roots(update.roots, str(changed))
+    update = signoff.RootsUpdate(canonical(document))
+    new = signoff.parse_roots(update.roots, str(changed))
     write(out, update.to_bytes())
     show(f"{out}: roots version {plan.version + 1 if plan else 1}, sha256:{new.digest}; countersign keys sign it")
 
@@ -131,13 +130,13 @@ def sign_update(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Add an administrator's signature to an update of the roots, after showing what it holds."""
-    found = RootsUpdate.read(update.read_bytes(), str(update))
-    new = parse_roots(found.roots, str(update))
+    found = signoff.RootsUpdate.read(update.read_bytes(), str(update))
+    new = signoff.parse_roots(found.roots, str(update))
     for person in new.people:
         say(f"{person.id} ({person.organization}): {', '.join(sorted(person.roles))}, {len(person.keys)} keys")
     if not yes and not typer.confirm("Sign these roots?", err=True):
         raise InputError("nothing was signed")
-    signed = found.signed(sign_with_ssh_key(key, found.message))
+    signed = found.signed(signoff.sign_with_ssh_key(key, found.message))
     write(update, signed.to_bytes())
     show(f"{update}: {len(signed.signatures)} signatures")
 
@@ -151,7 +150,7 @@ def apply_update(
     from service import trust  # noqa: PLC0415 - as above
 
     with _opened(data) as context:
-        new, index = trust.apply_update(context, RootsUpdate.read(update.read_bytes(), str(update)))
+        new, index = trust.apply_update(context, signoff.RootsUpdate.read(update.read_bytes(), str(update)))
     version = new.administration.version if new.administration else 0
     show(f"roots version {version} is in force, log entry {index}")
 
@@ -159,6 +158,7 @@ def apply_update(
 @contextmanager
 def _opened(data: Path | None) -> Iterator[Context]:
     from service.context import Context  # noqa: PLC0415 - as above
+    from service.settings import Settings  # noqa: PLC0415 - as above
 
     context = Context.open(Settings(data_dir=data) if data else Settings())
     try:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import signoff
 from service.cli.output import as_text, leave, show
-from service.settings import Settings
-from signoff import read_policy
 
 if TYPE_CHECKING:
     from evidence import Json
@@ -30,7 +29,7 @@ def check(
     format: _Format = "text",  # noqa: A002 - the option's name
 ) -> None:
     """Read a policy as the gate would: exit 2 with the first thing that is wrong, else its digest and what it asks."""
-    found = read_policy(policy)
+    found = signoff.read_policy(policy)
     rules = found.rules
     document = {
         "schema": "countersign/policy-check/v1",
@@ -66,8 +65,9 @@ def simulate(
     """
     from service import simulation  # noqa: PLC0415 - brings the service's database, a second of imports
     from service.context import Context  # noqa: PLC0415 - as above
+    from service.settings import Settings  # noqa: PLC0415 - as above
 
-    tried = read_policy(policy)
+    tried = signoff.read_policy(policy)
     context = Context.open(Settings(data_dir=data) if data else Settings())
     try:
         rows = simulation.simulate(context, tried)

@@ -5,29 +5,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+import signoff
 from evidence import InputError, canonical
 from service.cli.output import as_text, leave, say, show, write
-from service.cli.recomputing import recomputed
-from signoff import (
-    Envelope,
-    PublicKey,
-    Statement,
-    envelope_from_raw,
-    envelope_from_ssh,
-    gate,
-    pae,
-    read_statement,
-    sign_with_signer,
-    sign_with_ssh_key,
-    verify,
-)
-
-if TYPE_CHECKING:
-    from signoff import GateResult
 
 _FAILED = 1
 _MAX_STATEMENT = 64 << 10
@@ -81,11 +65,13 @@ def sign(  # noqa: PLR0913, PLR0917 - one parameter an option
     if (key is None) == (signer is None) or (signer is None) != (public is None):
         raise InputError("give either --key, or --signer with --public")
     payload = _payload(revision)
-    statement = read_statement(payload)
+    statement = signoff.read_statement(payload)
     say(_summary(statement))
     if unsafe_unseen:
         say("warning: --unsafe-unseen: neither manifest nor diff was computed anew; you sign what the server says")
     else:
+        from service.cli.recomputing import recomputed  # noqa: PLC0415 - brings git and the diff, which others need not
+
         say(recomputed(statement, repo, _artifacts(artifact or []), base=base, rules=rules))
     if not yes and not typer.confirm("Sign this?", err=True):
         raise InputError("nothing was signed")
@@ -95,16 +81,16 @@ def sign(  # noqa: PLR0913, PLR0917 - one parameter an option
     show(str(place))
 
 
-def _signed(payload: bytes, key: Path | None, signer: str | None, public: Path | None) -> Envelope:
+def _signed(payload: bytes, key: Path | None, signer: str | None, public: Path | None) -> signoff.Envelope:
     if key is not None:
-        return envelope_from_ssh(payload, sign_with_ssh_key(key, pae(payload)))
+        return signoff.envelope_from_ssh(payload, signoff.sign_with_ssh_key(key, signoff.pae(payload)))
     if signer is None or public is None:
         raise InputError("give either --key, or --signer with --public")
-    known = PublicKey.from_line(public.read_text(encoding="utf-8"), str(public))
-    signature = sign_with_signer(
-        signer, known, pae(payload), lambda what: str(typer.prompt(what, hide_input=True, err=True))
+    known = signoff.PublicKey.from_line(public.read_text(encoding="utf-8"), str(public))
+    signature = signoff.sign_with_signer(
+        signer, known, signoff.pae(payload), lambda what: str(typer.prompt(what, hide_input=True, err=True))
     )
-    return envelope_from_raw(payload, signature, known)
+    return signoff.envelope_from_raw(payload, signature, known)
 
 
 def verify_command(
@@ -115,7 +101,7 @@ def verify_command(
     format: _Format = "text",  # noqa: A002 - the option's name
 ) -> None:
     """Check what a bundle says of itself: signatures, people, log, times. Nothing is admitted by this."""
-    result = verify(bundle, roots, _moment(at), policy)
+    result = signoff.verify(bundle, roots, _moment(at), policy)
     _finish(result, holds=result.holds, form=format)
 
 
@@ -129,11 +115,11 @@ def gate_command(
     format: _Format = "text",  # noqa: A002 - the option's name
 ) -> None:
     """Say whether exactly this may go out: exit 0 yes, 1 no, with the step that failed. Needs no network."""
-    result = gate(bundle, repo, _artifacts(artifact or []), policy, roots, _moment(at))
+    result = signoff.gate(bundle, repo, _artifacts(artifact or []), policy, roots, _moment(at))
     _finish(result, holds=result.admitted, form=format)
 
 
-def _finish(result: GateResult, *, holds: bool, form: str) -> None:
+def _finish(result: signoff.GateResult, *, holds: bool, form: str) -> None:
     if form == "json":
         show(as_text(result.to_json()))
     else:
@@ -141,7 +127,7 @@ def _finish(result: GateResult, *, holds: bool, form: str) -> None:
     leave(0 if holds else _FAILED)
 
 
-def _steps(result: GateResult) -> str:
+def _steps(result: signoff.GateResult) -> str:
     words = {True: "ok", False: "REFUSED", None: "-"}
     lines = [f"{step.number}  {words[step.ok]:<7}  {step.name}: {step.detail}" for step in result.steps]
     if result.admitted:
@@ -162,12 +148,12 @@ def _payload(path: Path) -> bytes:
     if not content.startswith(_PAE):
         return content
     payload = content.removeprefix(_PAE).split(b" ", 1)[-1]
-    if pae(payload) != content:
+    if signoff.pae(payload) != content:
         raise InputError(f"{path}: damaged: its length is not what it says; download it again")
     return payload
 
 
-def _summary(statement: Statement) -> str:
+def _summary(statement: signoff.Statement) -> str:
     predicate = statement.predicate
     change = predicate.change
     reviewer = predicate.reviewer
