@@ -21,7 +21,7 @@ from evidence import (
     canonical,
     digest,
 )
-from service import judgement, passkeys, progress, trust
+from service import judgement, later_reviews, passkeys, progress, trust
 from service.arrivals import now
 from service.database import PersonRow, RevisionRow, SignoffRow, StatementRow
 from service.life import SIGNABLE, State, move
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from service.database import RevisionRow as Row
     from service.views import Person
     from signoff import Person as KnownPerson
-    from signoff import PublicKey
+    from signoff import Policy, PublicKey
 
 _MAX_MEANING = 4000
 _MEANINGS = {
@@ -101,6 +101,8 @@ def prepare(context: Context, change_id: int, n: int, person: Person, ballot: Ba
     _check_open(context, row, person, ballot.decision)
     if ballot.decision not in DECISIONS:
         raise InputError(f"decision {ballot.decision[:40]!r} is none of {', '.join(DECISIONS)}")
+    if Decision(ballot.decision).approves:
+        later_reviews.check(context, change_id, expedited=bool(ballot.expedited.strip()), moment=now())
     document = judgement.facts(context, row, person.id)
     payload = canonical(_statement(context, row, _known(context, person), ballot, document))
     statement = read_statement(payload)
@@ -257,8 +259,15 @@ def _statement(
         policy=PolicyReference.model_validate({"uri": "policy.toml", "digest": {"sha256": policy.digest}}),
         evidence={**evidence, FACTS_NAME: context.store.put_json(document)},
         declaration=known.independence.digest_for(known.id) if known.independence else DECLARATION_DIGEST,
-        validity=Validity(secrets.token_urlsafe(24), moment, moment + policy.max_age),
+        validity=Validity(secrets.token_urlsafe(24), moment, moment + _life(policy, ballot)),
     )
+
+
+def _life(policy: Policy, ballot: Ballot) -> timedelta:
+    """How long a statement counts; an expedited one as long as its lane lets it."""
+    rule = policy.rules.expedited
+    hurried = bool(ballot.expedited.strip()) and rule is not None
+    return timedelta(hours=rule.hours) if hurried and rule is not None else policy.max_age
 
 
 def _check_open(context: Context, row: Row, person: Person, decision: str) -> None:

@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from command import Said, runner
 from house import finished, make_key, serve
 
-from service import trust
+from evidence import ConflictError
+from service import later_reviews, trust
+from service.arrivals import now
 from service.life import State
 from service.views import Person
-from signoff import DEFAULT_POLICY, sign_with_ssh_key
+from signoff import DEFAULT_POLICY, read_statement, sign_with_ssh_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,7 +98,21 @@ def test_lanes_ask_for_more_and_a_simulation_says_so_beforehand(
     assert {one.name: one.state.met for one in reviews.revision(1, 1).requirements}["fresh-audit"]
     prepared = reviews.prepare_statement(1, 1, WHO, "APPROVED", expedited="A filter lets through what it must not.")
     assert b'"expedited":{"reason":"A filter' in prepared.payload
+    hurried = read_statement(prepared.payload)
+    assert hurried.expires_at - hurried.signed_at == timedelta(hours=1)
     reviews.sign_off(1, 1, WHO, nonce=prepared.nonce, ssh_signature=sign_with_ssh_key(key, prepared.pae))
     (unmet,) = [one for one in reviews.revision(1, 1).requirements if not one.state.met]
     assert (unmet.name, unmet.reason) == ("expedited", "1 of 2 organisations approve it as expedited")
     assert reviews.revision(1, 1).state is State.READY
+
+    # The full review is due in two hours; after that nothing else of the repository is approved.
+    assert [(one.change_id, one.n) for one in later_reviews.due(context, 2)] == [(1, 1)]
+    soon, late = now() + timedelta(hours=1), now() + timedelta(hours=3)
+    later_reviews.check(context, 2, expedited=False, moment=soon)
+    later_reviews.check(context, 1, expedited=False, moment=late)
+    for change, expedited in ((2, False), (2, True), (1, True)):
+        with pytest.raises(ConflictError, match="change 1, revision 1, approved in a hurry"):
+            later_reviews.check(context, change, expedited=expedited, moment=late)
+    prepared = reviews.prepare_statement(1, 1, WHO, "REJECTED")
+    reviews.sign_off(1, 1, WHO, nonce=prepared.nonce, ssh_signature=sign_with_ssh_key(key, prepared.pae))
+    assert later_reviews.due(context, 2) == ()
