@@ -21,7 +21,7 @@ from evidence import (
     canonical,
     digest,
 )
-from service import judgement, later_reviews, passkeys, progress, trust
+from service import expiry, judgement, later_reviews, passkeys, progress, trust
 from service.arrivals import now
 from service.database import PersonRow, RevisionRow, SignoffRow, StatementRow
 from service.life import SIGNABLE, State, move
@@ -55,14 +55,13 @@ from signoff import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from evidence import Digest
     from service.context import Context
     from service.database import RevisionRow as Row
     from service.views import Person
     from signoff import Person as KnownPerson
-    from signoff import Policy, PublicKey
+    from signoff import PublicKey
 
 _MAX_MEANING = 4000
 _MEANINGS = {
@@ -191,23 +190,6 @@ def finish(context: Context) -> None:
         _settle(context, row, row.log_index or 0)
 
 
-def expire(context: Context, moment: datetime) -> list[int]:
-    """Let signed revisions expire whose sign-offs have run out by then; returns their ids."""
-    with context.database.read() as session:
-        signed = session.scalars(select(RevisionRow).where(RevisionRow.state == State.SIGNED)).all()
-    found = []
-    for revision in signed:
-        statements = [one.statement for one in judgement.signatures(context, revision.id)]
-        ends = [min(one.expires_at, one.signed_at + trust.policy(context).max_age) for one in statements]
-        if not any(end <= moment for end in ends) or admits(
-            judgement.judged(context, revision, trust.policy(context), moment)
-        ):
-            continue
-        if progress.advance(context.database, revision.id, State.EXPIRED):
-            found.append(revision.id)
-    return found
-
-
 def bundle(context: Context, change_id: int, n: int) -> bytes:
     """The bundle of the sign-offs that count now. NotFoundError if nobody signed."""
     row = judgement.find(context, change_id, n)
@@ -239,6 +221,7 @@ def _statement(
     role = "reviewer" if "reviewer" in known.roles else min(known.roles - READ_ONLY)
     with context.database.read() as session:
         target = judgement.target_ref(session, row)
+    life = expiry.life(policy, expedited=bool(ballot.expedited.strip()))
     override = None
     if ballot.override.strip() and decision.approves:
         override = Override(verdict=Verdict(row.verdict or ""), reason=ballot.override.strip())
@@ -259,15 +242,8 @@ def _statement(
         policy=PolicyReference.model_validate({"uri": "policy.toml", "digest": {"sha256": policy.digest}}),
         evidence={**evidence, FACTS_NAME: context.store.put_json(document)},
         declaration=known.independence.digest_for(known.id) if known.independence else DECLARATION_DIGEST,
-        validity=Validity(secrets.token_urlsafe(24), moment, moment + _life(policy, ballot)),
+        validity=Validity(secrets.token_urlsafe(24), moment, moment + life),
     )
-
-
-def _life(policy: Policy, ballot: Ballot) -> timedelta:
-    """How long a statement counts; an expedited one as long as its lane lets it."""
-    rule = policy.rules.expedited
-    hurried = bool(ballot.expedited.strip()) and rule is not None
-    return timedelta(hours=rule.hours) if hurried and rule is not None else policy.max_age
 
 
 def _check_open(context: Context, row: Row, person: Person, decision: str) -> None:

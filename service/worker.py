@@ -12,7 +12,7 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 from sqlalchemy import select
 
 from evidence import ConflictError
-from service import progress, signing, statuses, steps, workflows
+from service import expiry, progress, statuses, steps, workflows
 from service.arrivals import now
 from service.database import RevisionRow
 from service.life import MOVES, State
@@ -148,7 +148,7 @@ class Worker:
         """Once a minute: what ran out is told as expired."""
         if self._expired_at is None or now() - self._expired_at >= _EXPIRY_EVERY:
             self._expired_at = now()
-            self._untold |= set(signing.expire(self._context, now()))
+            self._untold |= set(expiry.expire(self._context, now()))
 
     def _give_up(self) -> None:
         """Fail the revisions whose workflow was recovered too often: something about them ends the process."""

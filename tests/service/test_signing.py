@@ -21,7 +21,7 @@ from evidence import (
     canonical,
     digest,
 )
-from service import signing, trust
+from service import expiry, signing, trust
 from service.database import SignoffRow
 from service.life import State
 from service.views import Person
@@ -155,8 +155,8 @@ def test_an_approval_is_revoked_and_only_by_who_gave_it(house: Any, key: Path, r
 def test_sign_offs_run_out(key: Path, reviews: Reviews, client: TestClient) -> None:
     signed(reviews, key)
     context = client.app.state.context  # type: ignore[attr-defined]
-    assert signing.expire(context, datetime.now(UTC) + timedelta(days=89)) == []
-    assert signing.expire(context, datetime.now(UTC) + timedelta(days=91)) != []
+    assert expiry.expire(context, datetime.now(UTC) + timedelta(days=89)) == []
+    assert expiry.expire(context, datetime.now(UTC) + timedelta(days=91)) != []
     assert reviews.revision(1, 1).state is State.EXPIRED
     signed(reviews, key)
     assert reviews.revision(1, 1).state is State.SIGNED
