@@ -42,6 +42,15 @@ admit_verdicts = ["pass"]       # any other listed here needs an override with i
 
 [time]
 max_age_days = 90               # how long after it was signed a statement counts, whatever it says itself
+
+[log]
+checkpoint_hours = 168          # how old the log's newest checkpoint in a bundle may be
+revocations_hours = 168         # how old the revocation list may be
+
+[break_glass]                   # an emergency: what goes out without a review
+people = 2                      # distinct people with the role "break-glass"
+organizations = 2               # distinct organisations among them, two at least
+hours = 24                      # how long after it was signed it counts
 """
 
 _Verdicts = Annotated[tuple[Verdict, ...], Field(min_length=1)]
@@ -76,14 +85,34 @@ class TimeRules(StrictModel):
     max_age_days: Annotated[int, Field(ge=1, le=3660)]
 
 
+class LogRules(StrictModel):
+    """How old what the log says may be."""
+
+    checkpoint_hours: Annotated[int, Field(ge=1, le=8784)]
+    revocations_hours: Annotated[int, Field(ge=1, le=8784)]
+
+
+class BreakGlassRules(StrictModel):
+    """How many must agree in an emergency, and for how long that counts."""
+
+    people: Annotated[int, Field(ge=2, le=100)]
+    organizations: Annotated[int, Field(ge=2, le=100)]
+    hours: Annotated[int, Field(ge=1, le=168)]
+
+
 class PolicyDocument(StrictModel):
-    """The policy file as written, schema version 1. Every key is needed: what is left out is not a choice."""
+    """The policy file as written, schema version 1. Every key is needed: what is left out is not a choice.
+
+    Without the table ``break_glass`` there is no way past the review.
+    """
 
     schema_version: Annotated[int, Field(ge=1, le=1)]
     approvals: Approvals
     findings: Findings
     evidence: EvidenceRules
     time: TimeRules
+    log: LogRules
+    break_glass: BreakGlassRules | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,4 +167,7 @@ def parse_policy(data: bytes, what: str = "policy") -> Policy:
         raise PolicyError(f"{what}: {error}") from error
     if rules.approvals.organizations > rules.approvals.people:
         raise PolicyError(f"{what}: approvals.organizations is above approvals.people; nothing could meet it")
+    emergency = rules.break_glass
+    if emergency is not None and emergency.organizations > emergency.people:
+        raise PolicyError(f"{what}: break_glass.organizations is above break_glass.people; nothing could meet it")
     return Policy(rules, sha256_hex(data))

@@ -21,11 +21,11 @@ from evidence import (
     canonical,
     digest,
 )
-from service import signing, trust
+from service import ledger, signing, trust
 from service.database import SignoffRow
 from service.life import State
 from service.views import Person
-from signoff import DEFAULT_POLICY, envelope_from_ssh, gate, pae, sign_with_ssh_key
+from signoff import DEFAULT_POLICY, RevokedKind, envelope_from_ssh, gate, pae, read_revocations, sign_with_ssh_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,12 +73,28 @@ def admitted(house: Any, reviews: Reviews, repository: Path | None = None) -> bo
 def test_what_was_signed_is_let_through(house: Any, key: Path, reviews: Reviews) -> None:
     prepared, index = signed(reviews, key)
     view = reviews.revision(1, 1)
-    assert (index, view.state) == (0, State.SIGNED)
+    assert (index, view.state) == (5, State.SIGNED)
     assert [line.payload_digest for line in view.signoffs] == [prepared.digest]
     assert all(requirement.state.met for requirement in view.requirements)
     assert admitted(house, reviews)
-    log = reviews.log()
-    assert (log.size, log.lines[0].n, log.lines[0].digest) == (1, 1, prepared.digest)
+    kinds = ["panel", "evidence", "evidence", "evidence", "key", "signoff", "revocations"]
+    lines = reviews.log().lines
+    assert [line.kind for line in reversed(lines)] == kinds
+    assert (lines[1].n, lines[1].digest) == (1, prepared.digest)
+
+
+def test_a_revoked_sign_off_is_let_through_no_more(house: Any, client: TestClient, key: Path, reviews: Reviews) -> None:
+    prepared, _ = signed(reviews, key)
+    assert admitted(house, reviews)
+    context = client.app.state.context  # type: ignore[attr-defined]
+    first = ledger.revocation_list(context)
+    assert ledger.revocation_list(context).envelope == first.envelope
+    named = prepared.digest.removeprefix("sha256:")
+    second = ledger.revoke(context, RevokedKind.STATEMENT, named, "Signed by mistake.", datetime.now(UTC))
+    assert read_revocations(second.envelope.payload).number == 1
+    assert not admitted(house, reviews)
+    with pytest.raises(InputError, match="already"):
+        ledger.revoke(context, RevokedKind.STATEMENT, named, "Again.", datetime.now(UTC))
 
 
 def test_another_commit_is_not_let_through(house: Any, key: Path, reviews: Reviews) -> None:
@@ -93,7 +109,7 @@ def test_the_prepared_bytes_are_kept_and_signing_them_twice_logs_once(key: Path,
     assert digest(prepared.payload) == prepared.digest
     again = envelope_from_ssh(prepared.payload, sign_with_ssh_key(key, prepared.pae))
     assert reviews.sign_off(1, 1, WHO, envelope=canonical(again.to_json())) == index
-    assert reviews.log().size == 1
+    assert reviews.log().size == index + 1
 
 
 def test_a_rejection_counts_and_a_later_approval_replaces_it(house: Any, key: Path, reviews: Reviews) -> None:
@@ -113,7 +129,7 @@ def test_a_signature_by_another_key_is_refused(house: Any, key: Path, reviews: R
     stranger = sign_with_ssh_key(make_key(house.place, "stranger"), prepared.pae)
     with pytest.raises(VerificationError, match="roots"):
         reviews.sign_off(1, 1, WHO, nonce=prepared.nonce, ssh_signature=stranger)
-    assert reviews.log().size == 0
+    assert "signoff" not in {line.kind for line in reviews.log().lines}
 
 
 def test_bytes_that_were_not_prepared_are_refused(key: Path, reviews: Reviews) -> None:
@@ -192,7 +208,7 @@ def test_a_sign_off_that_was_stored_but_not_logged_is_logged_at_the_next_start(
     with context.database.write() as session:
         session.execute(update(SignoffRow).values(log_index=None))
     signing.finish(context)
-    assert reviews.log().size == 1
+    assert reviews.log().size == index + 1
     assert reviews.revision(1, 1).signoffs[0].log_index == index
 
 
