@@ -368,10 +368,15 @@ def make_repository(folder: Path) -> tuple[str, str]:
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    repository = tmp_path / "repository"
-    base, head = make_repository(repository)
     model = tmp_path / "model.npz"
     model.write_bytes(b"large model" * 100)
+    return make_world(tmp_path, model)
+
+
+def make_world(tmp_path: Path, model: Path) -> World:
+    """The world around one large artifact, which is there already."""
+    repository = tmp_path / "repository"
+    base, head = make_repository(repository)
     with Repository.open(repository) as opened:
         revision = Revision(
             "https://code.example/platform/ranker",
