@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How fast the log, its proofs, the gate and a witness are, against what was promised.
 # ruff: noqa: E402 - the path is set before anything of that room is imported
+"""How fast the log, its proofs, the gate and a witness are, against what was promised.
 
     python benchmarks/signoff.py [--parts append,proof,gate,witness] [--entries N] [--gigabytes G] [--folder DIR]
 
