@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx2
 
-from evidence import CountersignError, InputError, SandboxMissingError, canonical, parse_json, sha256_hex
+from evidence import (
+    CountersignError,
+    InputError,
+    SandboxMissingError,
+    VerificationError,
+    canonical,
+    parse_json,
+    sha256_hex,
+)
 from service import trust
 from service.arrivals import now
 from service.store import write_durably
@@ -80,6 +88,17 @@ def record(context: Context, document: Mapping[str, Json]) -> LogProof:
     return proof
 
 
+def logged_proof(context: Context, document: Mapping[str, Json]) -> LogProof:
+    """The kept proof of a leaf that is in the log. Nothing is logged by asking.
+
+    Raises:
+        VerificationError: it is not in the log: what it was made from was changed since.
+    """
+    if not _proof_path(context, document).exists() and trust.log_reader(context).index_of(document) is None:
+        raise VerificationError("log", f"a {document['type']} that is not in the log: it was changed since")
+    return record(context, document)
+
+
 def commit_panel(context: Context, revision: Digest, panel: Digest) -> None:
     """Log the commitment to a panel, before it is used."""
     record(context, panel_leaf(panel_commitment(panel, _salt(context, revision, panel))))
@@ -105,9 +124,9 @@ def logged(context: Context, statement: Statement, key: PublicKey) -> list[Logge
         named = f"sha256:{piece.digest.sha256}"
         salt = _salt(context, statement.revision, named) if piece.name == _PANEL else None
         kind, held = ("evidence", named) if salt is None else (_PANEL, panel_commitment(named, salt))
-        found.append(Logged(kind, held, record(context, leaf(kind, digest=held)), salt=salt))
+        found.append(Logged(kind, held, logged_proof(context, leaf(kind, digest=held)), salt=salt))
     named = str(key_leaf(key)["digest"])
-    return [*found, Logged("key", named, record(context, key_leaf(key)))]
+    return [*found, Logged("key", named, logged_proof(context, key_leaf(key)))]
 
 
 def revocation_list(context: Context) -> RevocationList:

@@ -179,7 +179,10 @@ def bundle(context: Context, change_id: int, n: int) -> bytes:
     logged: dict[tuple[str, str], Logged] = {}
     for one in counted:
         envelope = Envelope.read(context.store.get(one.envelope_digest))
-        signoffs.append(Signoff(envelope, ledger.record(context, signoff_leaf(envelope))))
+        proof = ledger.logged_proof(context, signoff_leaf(envelope))
+        if proof.index != one.log_index or read_statement(envelope.payload) != one.statement:
+            raise VerificationError("database", f"the sign-off of {one.person_id} is not as it was logged")
+        signoffs.append(Signoff(envelope, proof))
         key = verify_envelope(envelope, roots.keys)
         logged |= {(piece.kind, piece.digest): piece for piece in ledger.logged(context, one.statement, key)}
     documents = {one.statement.evidence_digest(FACTS_NAME) for one in counted}

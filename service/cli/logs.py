@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evidence import InputError, Json, parse_json, sha256_hex
-from service import ledger, trust
+from service import ledger, reckoning, trust
 from service.cli.output import as_text, show, write
 from service.context import Context
 from service.settings import Settings
@@ -101,6 +101,14 @@ def issue_revocations(data: _Data) -> None:
     listed = read_revocations(made.envelope.payload)
     issued = f"{listed.issued_at:%Y-%m-%d %H:%M} UTC"
     show(f"list {listed.number} of {issued}: {len(listed.revoked)} revoked, entry {made.proof.index}")
+
+
+@app.command()
+def compare(data: _Data) -> None:
+    """Hold the service's database against its log; exit 1 with the first sign-off that differs, or is in one only."""
+    with _service(data) as context:
+        count = reckoning.compare(context)
+    show(f"{count} sign-offs, in the database as in the log")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from house import finished, make_key, serve
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from evidence import (
     ConflictError,
@@ -21,8 +21,8 @@ from evidence import (
     canonical,
     digest,
 )
-from service import ledger, signing, trust
-from service.database import SignoffRow
+from service import ledger, reckoning, signing, trust
+from service.database import SignoffRow, StatementRow
 from service.life import State
 from service.views import Person
 from signoff import DEFAULT_POLICY, RevokedKind, envelope_from_ssh, gate, pae, read_revocations, sign_with_ssh_key
@@ -216,3 +216,54 @@ def test_patches_show_what_changed(reviews: Reviews) -> None:
     ((change, patch),) = reviews.patches(1, 1)
     assert (change.path, change.status) == ("README", "added")
     assert [line.text for hunk in patch.hunks for line in hunk.lines] == ["words"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"decision": "APPROVED"}, "decision"),
+        ({"log_index": 0}, "place"),
+        ({"superseded": True}, "counted otherwise"),
+        ({"payload_digest": "sha256:" + "0" * 64}, "bytes"),
+        ({"envelope_digest": "sha256:" + "0" * 64}, "envelope"),
+    ],
+)
+def test_an_edit_of_the_database_is_found_by_the_log(
+    client: TestClient, key: Path, reviews: Reviews, change: dict[str, Any], words: str
+) -> None:
+    signed(reviews, key, "REJECTED")
+    context = client.app.state.context  # type: ignore[attr-defined]
+    assert reckoning.compare(context) == 1
+    with context.database.write() as session:
+        session.execute(update(SignoffRow).values(**change))
+    with pytest.raises(VerificationError, match=words):
+        reckoning.compare(context)
+
+
+def test_a_sign_off_that_was_deleted_or_rewritten_is_found_and_goes_into_no_bundle(
+    client: TestClient, key: Path, reviews: Reviews
+) -> None:
+    prepared, _ = signed(reviews, key, "REJECTED")
+    context = client.app.state.context  # type: ignore[attr-defined]
+    document = json.loads(prepared.payload)
+    document["predicate"]["decision"] = "APPROVED"
+    forged = envelope_from_ssh(canonical(document), sign_with_ssh_key(key, pae(canonical(document))))
+    size = reviews.log().size
+    with context.database.write() as session:
+        session.execute(update(StatementRow).values(payload=canonical(document)))
+        session.execute(
+            update(SignoffRow).values(
+                decision="APPROVED",
+                payload_digest=digest(canonical(document)),
+                envelope_digest=context.store.put_json(forged.to_json()),
+            )
+        )
+    with pytest.raises(VerificationError, match="not in the log"):
+        reviews.bundle(1, 1)
+    assert reviews.log().size == size
+    with pytest.raises(VerificationError, match="bytes"):
+        reckoning.compare(context)
+    with context.database.write() as session:
+        session.execute(delete(SignoffRow))
+    with pytest.raises(VerificationError, match="is gone"):
+        reckoning.compare(context)

@@ -159,7 +159,7 @@ def served(witness: Witness) -> Iterator[str]:
 
 
 @pytest.mark.loopback
-@pytest.mark.enable_socket
+@pytest.mark.usefixtures("socket_enabled")
 def test_a_witness_answers_over_http(tmp_path: Path) -> None:
     cosigner = Cosigner.generate("witness.example/w1")
     log = log_of(tmp_path / "log", 5)
