@@ -155,6 +155,12 @@ def revocation_list(context: Context) -> RevocationList:
     return RevocationList(envelope, log.proof(index))
 
 
+def due(context: Context) -> bool:
+    """Whether it is time for a new list: there is one, and it is a day old. The first is made with the first bundle."""
+    known = _known_list(context)
+    return known is not None and read_revocations(known.payload).issued_at + REVOCATIONS_INTERVAL <= now()
+
+
 def read_revoked(context: Context) -> tuple[Revoked, ...]:
     """What the reviewer has revoked. InputError if the file cannot be used."""
     if not context.revoked.exists():
