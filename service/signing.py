@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import threading
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from evidence import (
     InputError,
     NotFoundError,
     PermissionDeniedError,
+    SandboxMissingError,
     Verdict,
     VerificationError,
     canonical,
@@ -156,7 +158,8 @@ def finish(context: Context) -> None:
             select(SignoffRow.nonce).where(SignoffRow.log_index.is_(None)).order_by(SignoffRow.at)
         ).all()
     for nonce in waiting:
-        with _one_at_a_time:
+        # Where the witnesses are away it waits for the next start, or for the reviewer to hand it in again.
+        with _one_at_a_time, contextlib.suppress(SandboxMissingError):
             _log_and_count(context, nonce)
     with context.database.read() as session:
         unsettled = session.scalars(

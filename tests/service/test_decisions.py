@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from command import Said, runner
@@ -97,3 +99,45 @@ def test_a_decision_that_cannot_be_delivered_changes_no_verdict(
     assert not (house.place / "vsa.json").exists()
     alone = run(*command, "--gate-id", GATE)
     assert (alone.status, "--gate-key" in alone.err) == (2, True)
+
+
+class _Taker(BaseHTTPRequestHandler):
+    taken: ClassVar[list[tuple[str, str | None, bytes]]] = []
+
+    def do_POST(self) -> None:
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        self.taken.append((self.path, self.headers["Authorization"], content))
+        self.send_response(201 if len(self.taken) > 1 else 503)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.mark.loopback
+@pytest.mark.usefixtures("socket_enabled")
+def test_a_decision_is_delivered_at_once_or_later(
+    client: TestClient, house: Any, run: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert client.app is not None
+    monkeypatch.setenv("COUNTERSIGN_TOKEN", TOKEN)
+    data, vsa = house.place / "data", house.place / "vsa.json"
+    key = make_key(house.place, "gate")
+    (house.place / "bundle.json").write_bytes(b"{}")
+    (house.place / "nothing").mkdir()
+    command = ["gate", "--bundle", house.place / "bundle.json", "--repo", house.place / "nothing"]
+    command += ["--policy", data / "policy.toml", "--roots", data / "roots.json", "--format", "json"]
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Taker) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        try:
+            first = run(*command, "--gate-id", GATE, "--gate-key", key, "--vsa", vsa, "--report", url)
+            later = run("report-decision", vsa, "--report", url)
+        finally:
+            server.shutdown()
+            thread.join()
+    assert (first.document["reported"], "503" in first.err) == (False, True)
+    assert later.status == 0
+    assert _Taker.taken == [("/api/v1/gate-decisions", f"Bearer {TOKEN}", vsa.read_bytes())] * 2

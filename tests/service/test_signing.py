@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -17,15 +18,28 @@ from evidence import (
     InputError,
     NotFoundError,
     PermissionDeniedError,
+    SandboxMissingError,
     VerificationError,
     canonical,
     digest,
 )
 from service import ledger, reckoning, signing, trust
+from service.cli.witnesses import WitnessServer
 from service.database import SignoffRow, StatementRow
 from service.life import State
 from service.views import Person
-from signoff import DEFAULT_POLICY, RevokedKind, envelope_from_ssh, gate, pae, read_revocations, sign_with_ssh_key
+from signoff import (
+    DEFAULT_POLICY,
+    Cosigner,
+    RevokedKind,
+    Witness,
+    envelope_from_ssh,
+    gate,
+    open_cosignatures,
+    pae,
+    read_revocations,
+    sign_with_ssh_key,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -267,3 +281,32 @@ def test_a_sign_off_that_was_deleted_or_rewritten_is_found_and_goes_into_no_bund
         session.execute(delete(SignoffRow))
     with pytest.raises(VerificationError, match="is gone"):
         reckoning.compare(context)
+
+
+@pytest.mark.loopback
+@pytest.mark.usefixtures("socket_enabled")
+def test_with_a_quorum_nothing_is_signed_that_no_witness_saw(
+    house: Any, client: TestClient, key: Path, reviews: Reviews
+) -> None:
+    context = client.app.state.context  # type: ignore[attr-defined]
+    cosigner = Cosigner.generate("witness.example/w1")
+    witness = Witness(house.place / "witness", [cosigner], [trust.log_reader(context).key])
+    with WitnessServer(("127.0.0.1", 0), witness) as server:
+        url = f"http://127.0.0.1:{server.server_port}/"
+        document = json.loads(context.roots.read_bytes())
+        document["quorum"] = f"witness w {cosigner.public.vkey} {url}\nquorum w\n"
+        context.roots.write_bytes(canonical(document))
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            _, index = signed(reviews, key)
+            assert admitted(house, reviews)  # the panel's commitment too, which was logged before there was a witness
+            (found,) = open_cosignatures(trust.log(context).proof(index).checkpoint, (cosigner.public,))
+            assert found.key == cosigner.public
+        finally:
+            server.shutdown()
+            thread.join()
+    with pytest.raises(SandboxMissingError, match="not the quorum"):
+        signed(reviews, key, "REJECTED")
+    with pytest.raises(SandboxMissingError, match="not the quorum"):
+        reviews.bundle(1, 1)
