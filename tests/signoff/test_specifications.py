@@ -7,23 +7,30 @@ import copy
 import hashlib
 import json
 import re
+import subprocess
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from securesystemslib.dsse import Envelope as DsseEnvelope
+from securesystemslib.exceptions import VerificationError as DsseVerificationError
+from securesystemslib.signer import SSlibKey
 
 from evidence import InputError
 from signoff import (
     Cosigner,
+    Envelope,
     LogKey,
     LogProof,
     NoteKey,
     Witness,
+    armor,
     build_request,
     open_checkpoint,
     pae,
@@ -151,3 +158,40 @@ def test_the_dsse_example_has_our_encoding_and_its_signature_holds() -> None:
     r, s = (int.from_bytes(half, "big") for half in (signature[:32], signature[32:]))
     public = ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
     public.verify(encode_dss_signature(r, s), encoded.encode(), ec.ECDSA(hashes.SHA256()))
+
+
+def vector(name: str) -> tuple[Any, Any]:
+    folder = Path(__file__).parent / "vectors" / name
+    return tuple(json.loads((folder / part).read_bytes()) for part in ("bundle.json", "roots.json"))  # type: ignore[return-value]
+
+
+def test_stock_openssh_accepts_a_sign_off_out_of_a_bundle(tmp_path: Path) -> None:
+    bundle, roots = vector("openssh")
+    (signoff,) = bundle["signoffs"]
+    envelope = Envelope.from_json(signoff["envelope"])
+    susi = next(person for person in roots["people"] if person["id"] == "susi")
+    (tmp_path / "allowed").write_text(f"susi {susi['keys'][0]['public']}\n", encoding="utf-8")
+    (tmp_path / "sig").write_text(armor(envelope.signature), encoding="ascii")
+    command = ["ssh-keygen", "-Y", "verify", "-n", "countersign", "-I", "susi"]
+    command += ["-f", str(tmp_path / "allowed"), "-s", str(tmp_path / "sig")]
+    for message, status in ((pae(envelope.payload), 0), (pae(envelope.payload + b" "), 255)):
+        assert subprocess.run(command, input=message, capture_output=True, check=False).returncode == status
+
+
+def test_securesystemslib_accepts_what_is_signed_in_a_bundle() -> None:
+    bundle, roots = vector("witnessed")
+    keys = [entry["public"] for person in roots["people"] for entry in person["keys"]]
+    keys += [entry["public"] for entry in roots["service"]["keys"]]
+    for document in (bundle["signoffs"][0]["envelope"], bundle["revocations"]["envelope"]):
+        envelope = DsseEnvelope.from_dict(copy.deepcopy(document))
+        accepted = [line for line in keys if accepts(line, envelope)]
+        assert len(accepted) == 1
+
+
+def accepts(line: str, envelope: DsseEnvelope) -> bool:
+    key = SSlibKey.from_crypto(load_ssh_public_key(line.encode()), keyid=next(iter(envelope.signatures)))
+    try:
+        envelope.verify([key], 1)
+    except DsseVerificationError:
+        return False
+    return True
