@@ -47,7 +47,7 @@ from signoff import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from evidence import Digest, Json
@@ -58,6 +58,7 @@ REVOCATIONS_INTERVAL = timedelta(hours=24)
 _PANEL = "panel"
 _WITNESS_SECONDS = 20.0
 _LIST_LIMIT = 8 << 20
+_NEAR_THE_END = 1 << 16  # entries; what a killed process left without a proof is not further back
 
 
 class Needed(NamedTuple):
@@ -69,25 +70,36 @@ class Needed(NamedTuple):
 
 
 def record(context: Context, document: Mapping[str, Json]) -> LogProof:
-    """Log a leaf once, have it witnessed where the roots ask for it, and keep its proof.
+    """Log a leaf once, have it witnessed where the roots ask for it, and keep its proof. See `record_all`."""
+    return record_all(context, [document])[0]
+
+
+def record_all(context: Context, documents: Sequence[Mapping[str, Json]]) -> list[LogProof]:
+    """Log leaves, those that are new together under one checkpoint, and keep their proofs.
+
+    What a killed process logged and kept no proof of is found again near the log's end, and not logged twice.
 
     Raises:
-        SandboxMissingError: not enough witnesses can be reached; the entry is logged, and the next call goes on.
+        SandboxMissingError: not enough witnesses can be reached; the entries are logged, and the next call goes on.
         VerificationError: the log is damaged, or a witness saw another one.
     """
-    path = _proof_path(context, document)
-    if path.exists():
-        kept = LogProof.parse(path.read_text(encoding="utf-8"))
-        if _is_witnessed(context, kept):
-            return kept
-    log = trust.log(context)
-    index = log.index_of(document)
-    if index is None:
-        index = log.append(document)
-    have_witnessed(context, log)
-    proof = log.proof(index)
-    write_durably(path, proof.text.encode())
-    return proof
+    proofs = [_kept_proof(context, document) for document in documents]
+    waiting = [at for at, proof in enumerate(proofs) if proof is None]
+    if waiting:
+        log = trust.log(context)
+        near = max(0, log.size - _NEAR_THE_END)
+        places = {at: log.index_of(documents[at], 0 if _has_proof(context, documents[at]) else near) for at in waiting}
+        new = list({entry_bytes(documents[at]): at for at in waiting if places[at] is None}.items())
+        if new:
+            first = log.append_entries([entry for entry, _ in new])
+            given = {entry: first + number for number, (entry, _) in enumerate(new)}
+            places |= {at: given[entry_bytes(documents[at])] for at in waiting if places[at] is None}
+        have_witnessed(context, log)
+        for at in waiting:
+            proof = log.proof(places[at] or 0)
+            write_durably(_proof_path(context, documents[at]), proof.text.encode())
+            proofs[at] = proof
+    return [proof for proof in proofs if proof is not None]
 
 
 def logged_proof(context: Context, document: Mapping[str, Json]) -> LogProof:
@@ -96,9 +108,17 @@ def logged_proof(context: Context, document: Mapping[str, Json]) -> LogProof:
     Raises:
         VerificationError: it is not in the log: what it was made from was changed since.
     """
-    if not _proof_path(context, document).exists() and trust.log_reader(context).index_of(document) is None:
+    kept = _kept_proof(context, document)
+    if kept is not None:
+        return kept
+    index = trust.log_reader(context).index_of(document)
+    if index is None:
         raise VerificationError("log", f"a {document['type']} that is not in the log: it was changed since")
-    return record(context, document)
+    log = trust.log(context)
+    have_witnessed(context, log)
+    proof = log.proof(index)
+    write_durably(_proof_path(context, document), proof.text.encode())
+    return proof
 
 
 def commit_panel(context: Context, revision: Digest, panel: Digest) -> None:
@@ -110,13 +130,11 @@ def record_needed(
     context: Context, evidence: Mapping[str, Digest], revision: Digest, keys: Iterable[PublicKey]
 ) -> None:
     """Log what a statement is going to rest on: its evidence, its panel's commitment, its signer's keys."""
-    for name, named in sorted(evidence.items()):
-        if name == _PANEL:
-            commit_panel(context, revision, named)
-        else:
-            record(context, evidence_leaf(named))
-    for key in keys:
-        record(context, key_leaf(key))
+    leaves = [evidence_leaf(named) for name, named in sorted(evidence.items()) if name != _PANEL]
+    if _PANEL in evidence:
+        panel = evidence[_PANEL]
+        leaves.append(panel_leaf(panel_commitment(panel, _salt(context, revision, panel))))
+    record_all(context, [*leaves, *map(key_leaf, keys)])
 
 
 def logged(context: Context, statement: Statement, key: PublicKey) -> list[Logged]:
@@ -149,7 +167,9 @@ def revocation_list(context: Context) -> RevocationList:
         envelope = trust.service_key(context).sign(canonical(document))
     log = trust.log(context)
     entry = revocations_leaf(envelope)
-    index = log.index_of(entry)
+    index = log.index_of(entry, max(0, log.size - _NEAR_THE_END))
+    if index is None and fresh:
+        index = log.index_of(entry)
     if index is None:
         index = log.append(entry)
     have_witnessed(context, log)
@@ -231,6 +251,19 @@ def post_checkpoint(url: str, body: bytes) -> tuple[int, bytes]:
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise SandboxMissingError(f"{url}: the witness cannot be reached: {error}") from error
     return answer.status_code, answer.content
+
+
+def _has_proof(context: Context, document: Mapping[str, Json]) -> bool:
+    return _proof_path(context, document).exists()
+
+
+def _kept_proof(context: Context, document: Mapping[str, Json]) -> LogProof | None:
+    """The proof that was kept, if it has what the roots ask for."""
+    path = _proof_path(context, document)
+    if not path.exists():
+        return None
+    kept = LogProof.parse(path.read_text(encoding="utf-8"))
+    return kept if _is_witnessed(context, kept) else None
 
 
 def _is_witnessed(context: Context, proof: LogProof) -> bool:
