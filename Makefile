@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
 DATA ?= data
+PARTS ?= small,nemig,large
+OTHERS ?= $(BIN)/python
 ROOMS := evidence confine diffing behavior signoff reports service
 
 .PHONY: help run test check format lock bench-nemig bench-inference bench-signoff manipulations doctor clean
@@ -38,8 +40,8 @@ doctor: .make/run ## What this machine can and cannot do, and how to fix it
 bench-nemig: .make/dev ## The inference on real readers (needs COUNTERSIGN_DATA)
 	@$(BIN)/python benchmarks/nemig.py
 
-bench-inference: .make/dev ## How fast the inference is, beside other tools (PARTS=small,nemig,large)
-	@$(BIN)/python benchmarks/inference.py --parts $(or $(PARTS),small,nemig)
+bench-inference: .make/dev ## How fast the inference is; writes docs/speed.md (PARTS=small,nemig,large OTHERS=their Python)
+	@$(BIN)/python benchmarks/inference.py --parts $(PARTS) --others $(OTHERS) --out docs/speed.md
 
 bench-signoff: .make/dev ## How fast log, proofs, gate and witness are (PARTS=append,proof,gate,witness)
 	@$(BIN)/python benchmarks/signoff.py --parts $(or $(PARTS),append,witness)

@@ -25,7 +25,7 @@ class RowNumbers:
 
     def __init__(self, ids: pl.Series) -> None:
         """Take the distinct identifiers of a table, one at least, in order of row."""
-        self._ids = ids
+        self._ids = ids = ids.rechunk()  # a value of many chunks takes ten times as long to find
         self._seed = 0
         while len(np.unique(self._hashes(ids))) < len(ids):
             self._seed += 1

@@ -177,14 +177,19 @@ def _match_column(column: str, items: pl.DataFrame, histories: pl.DataFrame, fil
     if column in items.columns:
         return items[column]
     if column == "popularity":
-        counts = histories.group_by("item_id").len()
-        return items.select("item_id").join(counts, on="item_id", how="left", maintain_order="left")["len"].fill_null(0)
+        return counted_popularity(items, histories)
     if column == "age":
         dates = [name for name, kind in items.schema.items() if kind.is_temporal()]
         if len(dates) == 1:
             return items[dates[0]]
         raise PanelError(f"{file}: match_on 'age' needs exactly one date column; there are {len(dates)}")
     raise PanelError(f"{file}: no column {column!r} for match_on; it has {', '.join(items.columns)}")
+
+
+def counted_popularity(items: pl.DataFrame, histories: pl.DataFrame) -> pl.Series:
+    """How many events of the histories each item has."""
+    counts = histories.group_by("item_id").len()
+    return items.select("item_id").join(counts, on="item_id", how="left", maintain_order="left")["len"].fill_null(0)
 
 
 def _deciles(values: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from behavior._dealt import Dealt
 from behavior._random import keyed
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Integers = np.ndarray[Any, np.dtype[np.int64]]
-Places = np.ndarray[Any, np.dtype[np.int32]]
+Places = np.ndarray[Any, np.dtype[np.int16 | np.int32]]
 
 HEAVY = 0.05  # of a cell's standard deviation: a single shift beyond it is never left to the normal
 _FEWEST_LIGHT = 200  # a stratum with fewer light items is drawn exactly
@@ -40,14 +41,15 @@ _BITS_MIDDLE = float(1 << 10)
 
 @dataclass(frozen=True, slots=True)
 class _Stratum:
-    """One stratum: its labels, its heavy items' shifts, and what the light ones add.
+    """One stratum of ``items``: their labels, the heavy ones' shifts, and what the light ones add.
 
     ``total`` is the labels' sum and ``mean`` the light items' mean shift; ``roots`` are whole-numbered square roots of
     the correlations of labels and of light shifts, None where every item is heavy, and ``scale`` the unit of their
     products.
     """
 
-    labels: sparse.csr_array
+    items: int
+    labels: Dealt
     total: Floats
     heavy: Floats
     mean: Floats
@@ -77,11 +79,12 @@ class Matching:
         for stratum in self._strata:
             taken = np.zeros((slices, rows))
             if len(stratum.heavy):
-                places = landing(generator, stratum.labels.shape[0], len(stratum.heavy), rows)
-                for row in range(rows):
-                    labels = stratum.labels[places[:, row]]
-                    sums[:, row] += labels.T @ stratum.heavy
-                    taken[:, row] = labels.sum(axis=0)
+                places = landing(generator, stratum.items, len(stratum.heavy), rows)
+                # One more column of ones: how many labels the heavy items took.
+                heavy = np.column_stack([stratum.heavy, np.ones(len(stratum.heavy))])
+                drawn = np.concatenate(list(stratum.labels.each(places.T, heavy)), axis=1)
+                sums += drawn[:, :, :-1]
+                taken = drawn[:, :, -1]
             if stratum.roots is not None:
                 sums += (stratum.total[:, None] - taken)[:, :, None] * stratum.mean
                 sums += _light(generator, stratum.roots, sums.shape) * stratum.scale
@@ -105,7 +108,7 @@ def _stratum(labels: sparse.csr_array, shifts: Floats, limit: Floats) -> _Stratu
     total = np.asarray(labels.sum(axis=0), dtype=np.float64).ravel()
     if light < _FEWEST_LIGHT:
         nothing = np.zeros(shifts.shape[1])
-        return _Stratum(labels, total, shifts[np.lexsort(shifts.T)], nothing, None, nothing)
+        return _Stratum(len(shifts), Dealt(labels), total, shifts[np.lexsort(shifts.T)], nothing, None, nothing)
     others = shifts[~heavy]
     mean = others.mean(axis=0)
     others = others - mean
@@ -116,7 +119,7 @@ def _stratum(labels: sparse.csr_array, shifts: Floats, limit: Floats) -> _Stratu
     scale = np.outer(labels_unit, shifts_unit)[:, None] / (_BITS_MIDDLE * _BITS_FACTOR)
     moved = shifts[heavy]
     moved = moved[np.lexsort(moved.T)]
-    return _Stratum(labels, total, moved, mean, (labels_root, shifts_root), scale)
+    return _Stratum(count, Dealt(labels), total, moved, mean, (labels_root, shifts_root), scale)
 
 
 def _root(covariance: Floats) -> tuple[Floats, Floats]:

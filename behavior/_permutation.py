@@ -14,24 +14,28 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from scipy import sparse
 
+from behavior._dealt import TOGETHER, Dealt
 from behavior._matching import Matching
 from behavior._random import keyed
+from behavior._shuffling import shuffled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from scipy import sparse
-
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Integers = np.ndarray[Any, np.dtype[np.int64]]
-Places = np.ndarray[Any, np.dtype[np.int32]]
+Places = np.ndarray[Any, np.dtype[np.int16 | np.int32]]
+Narrow = np.ndarray[Any, np.dtype[np.float32]]
 
 SHARD = 1000  # permutations drawn from one key
 _SIDE_BY_SIDE = 1 << 19  # places shuffled side by side: they stay in the processor's cache
 _FEWEST_SIDE_BY_SIDE = 64  # below it, one at a time is faster
 _DRAWN = 1 << 25  # places drawn at once, at most
-_HELD = 1 << 22  # shifts held at once, at most
+_HELD = 1 << 19  # shifts held at once, at most: memory of this size is used again, more is given back and asked for
+_MATCHED = 1 << 22  # sums drawn at once from the matching normal: it decides what is drawn
+_SPARSE = 6  # times as many labels as an item has, from which on a product with a sparse matrix is faster
 _FEW_COLUMNS = 4
 _WORK = 1e12  # products of one label and one shift: about half a minute
 _FEW_ITEMS = 2000  # a slice of fewer is always permuted item by item
@@ -126,7 +130,7 @@ def _matched(
 ) -> Iterator[Floats]:
     deviation = 1.0 / np.where(inverse > 0, inverse, np.inf).reshape(len(inverse), -1)
     matching = Matching(labels, shifts, codes, deviation)
-    rows = max(1, min(SHARD, _HELD // (labels.shape[1] * shifts.shape[1])))
+    rows = max(1, min(SHARD, _MATCHED // (labels.shape[1] * shifts.shape[1])))
     for shard, start in enumerate(range(0, draws.permutations, SHARD)):
         generator = keyed(draws.seed, draws.probe, "matching", shard)
         size = min(SHARD, draws.permutations - start)
@@ -140,9 +144,17 @@ def coarse(shifts: Floats) -> Floats:
     Each column is rounded to the power of two that leaves its absolute sum below 2**24: nothing changes where the sum
     is that small already, and else about 24 bits are left of what moved in all.
     """
-    total = np.abs(shifts).sum(axis=0)
+    rows = max(1, _HELD // max(1, shifts.shape[1]))
+    parts = [slice(low, low + rows) for low in range(0, len(shifts), rows)]
+    total = np.sum([np.abs(shifts[part]).sum(axis=0) for part in parts], axis=0)
     step = np.exp2(np.ceil(np.log2(np.maximum(total / max(_EXACT - len(shifts), 1.0), 1.0))))
-    return np.asarray(np.rint(shifts / step) * step)
+    whole = np.empty_like(shifts, dtype=np.float64)
+    for part in parts:
+        few = whole[part]
+        np.divide(shifts[part], step, out=few)
+        np.rint(few, out=few)
+        few *= step
+    return whole
 
 
 def landings(codes: Integers, labelled: Integers, draws: Draws, width: int) -> Iterator[Places]:
@@ -159,49 +171,36 @@ def landings(codes: Integers, labelled: Integers, draws: Draws, width: int) -> I
         size = min(SHARD, draws.permutations - start)
         for first in range(0, size, together):
             count = min(together, size - first)
-            parts = [
-                np.int32(low) + _landing(generator, int(high - low), int(wanted), count)
-                for (low, high), wanted in zip(pairwise(bounds), labelled, strict=True)
-            ]
-            places = np.concatenate(parts)
+            places = np.empty((int(labelled.sum()), count), dtype=np.int32)
+            done = 0
+            for (low, high), wanted in zip(pairwise(bounds.tolist()), labelled.tolist(), strict=True):
+                drawn = _landing(generator, high - low, wanted, count)
+                np.add(drawn, low, out=places[done : done + wanted], dtype=np.int32)
+                done += wanted
             for low in range(0, count, rows):
                 yield places[:, low : low + rows]
 
 
 def _landing(generator: np.random.Generator, size: int, wanted: int, rows: int) -> Places:
-    """Where the first ``wanted`` of ``size`` items land in each of ``rows`` permutations: wanted x rows."""
+    """Where the first ``wanted`` of ``size`` items land in each of ``rows`` permutations: wanted x rows, from 0."""
     together = min(rows, _SIDE_BY_SIDE // size)
     if together < _FEWEST_SIDE_BY_SIDE:
         drawn = [generator.choice(size, wanted, replace=False) for _ in range(rows)]
         return np.array(drawn, dtype=np.int32).reshape(rows, wanted).T
-    parts = [_shuffled(generator, size, wanted, min(together, rows - low)) for low in range(0, rows, together)]
+    parts = [shuffled(generator, size, wanted, min(together, rows - low)) for low in range(0, rows, together)]
     return np.concatenate(parts, axis=1)
-
-
-def _shuffled(generator: np.random.Generator, size: int, wanted: int, rows: int) -> Places:
-    """Fisher and Yates's shuffle of ``rows`` sets of places side by side, ended after ``wanted`` steps."""
-    places = np.repeat(np.arange(size, dtype=np.int32), rows)
-    # 32 bits are even to two in a million for at most 8,192 places, which is all that is shuffled side by side.
-    drawn = generator.integers(0, 1 << 32, size=(wanted, rows), dtype=np.uint32)
-    chosen = (drawn * (np.arange(size, size - wanted, -1) / (1 << 32))[:, None]).astype(np.int64)
-    chosen *= rows
-    chosen += np.arange(wanted * rows).reshape(wanted, rows)
-    for step, cells in enumerate(chosen):
-        here = places[step * rows : (step + 1) * rows]
-        taken = places.take(cells)
-        places[cells] = here
-        here[:] = taken
-    return places[: wanted * rows].reshape(wanted, rows)
 
 
 class _Sums:
     """Sums of shifts over the labels of every slice, for any permutation.
 
     Either the items that have a label are given places, or the places that moved are given items: whichever are fewer.
-    One permutation's inverse is as likely as itself. Slices whose degrees are all 1 are summed by a dense product in
-    float32, where ``coarse`` shifts add up exactly; fractions are summed in float64, one after the other.
+    One permutation's inverse is as likely as itself. Slices whose degrees are all 1 are summed in float32, where
+    ``coarse`` shifts add up exactly: by a sparse product where items have few labels, else by a dense one. Fractions
+    are summed in float64, one after the other.
 
-    ``wanted`` says for how many of each stratum's places to draw, ``codes`` are the strata of all.
+    ``wanted`` says for how many of each stratum's places to draw, ``codes`` are the strata of all; ``width`` is how
+    many numbers one permutation takes.
     """
 
     def __init__(self, labels: sparse.csr_array, shifts: Floats, codes: Integers) -> None:
@@ -227,17 +226,26 @@ class _Sums:
         self._soft = np.flatnonzero(fractions.sum(axis=0))
         self._hard = np.setdiff1d(np.arange(self._slices), self._soft)
         self._degrees = by_slice[:, self._soft].T.tocsr()
+        hard = by_slice[:, self._hard]
+        self._few_labels = hard.nnz * _SPARSE <= hard.shape[0] * hard.shape[1]
+        self._dealt = Dealt(hard.tocsr()) if self._by_place and self._few_labels else None
         # Items x slices to take rows from where places are given items, else slices x items to multiply.
-        member = by_slice[:, self._hard] if self._by_place else by_slice[:, self._hard].T
-        self._member = np.ascontiguousarray(member.toarray(), dtype=np.float32)
-        self.width = int(self.wanted.sum()) * (len(self._hard) + 1 if self._by_place else shifts.shape[1])
+        self._member = np.zeros((0, 0), dtype=np.float32)
+        if not self._few_labels:
+            self._member = np.ascontiguousarray((hard if self._by_place else hard.T).toarray(), dtype=np.float32)
+        self._of_slices = hard
+        drawn = int(self.wanted.sum())
+        if self._few_labels:
+            self.width = max(drawn, 2 * self._slices * shifts.shape[1])
+        else:
+            self.width = drawn * (len(self._hard) + 1 if self._by_place else shifts.shape[1])
 
     def under(self, places: Places) -> Floats:
         """Slices x permutations x (statistics x cohorts), for what was drawn: wanted x permutations."""
         rows, columns = places.shape[1], self._shifts.shape[1]
         sums = np.empty((self._slices, rows, columns))
         if len(self._hard):
-            sums[self._hard] = self._by_items(places) if self._by_place else self._dense(places)
+            sums[self._hard] = self._hard_sums(places)
         if len(self._soft):
             for row in range(rows):
                 drawn = places[:, row]
@@ -247,12 +255,32 @@ class _Sums:
                     sums[self._soft, row] = self._degrees @ self._shifts[drawn]
         return sums
 
-    def _by_items(self, items: Places) -> np.ndarray[Any, np.dtype[np.float32]]:
-        rows, slices = items.shape[1], self._member.shape[1]
-        given = self._member.take(items, axis=0).reshape(len(items), rows * slices)
-        return (given.T @ self._narrow).reshape(rows, slices, -1).transpose(1, 0, 2)
+    def _hard_sums(self, places: Places) -> Narrow:
+        if self._dealt is not None:
+            return np.concatenate(list(self._dealt.each(places.T, self._narrow)), axis=1)
+        if self._by_place:
+            rows, slices = places.shape[1], self._member.shape[1]
+            given = self._member.take(places, axis=0).reshape(len(places), rows * slices)
+            return (given.T @ self._narrow).reshape(rows, slices, -1).transpose(1, 0, 2)
+        return self._sparse(places) if self._few_labels else self._dense(places)
 
-    def _dense(self, places: Places) -> np.ndarray[Any, np.dtype[np.float32]]:
+    def _sparse(self, places: Places) -> Narrow:
+        """The product of slices x items and what items get, a few permutations at a time, as sparse rows."""
+        member, slices = self._of_slices, len(self._hard)
+        parts = []
+        for first in range(0, places.shape[1], TOGETHER):
+            few = places[:, first : first + TOGETHER]
+            count = few.shape[1]
+            starts = (np.arange(count) * member.nnz)[:, None] + member.indptr[:-1]
+            ends = np.append(starts.ravel(), count * member.nnz)
+            ones = np.ones(count * member.nnz, dtype=np.float32)
+            rows = sparse.csr_array(
+                (ones, few.T[:, member.indices].ravel(), ends), shape=(count * slices, len(self._narrow))
+            )
+            parts.append(np.asarray(rows @ self._narrow).reshape(count, slices, -1).transpose(1, 0, 2))
+        return np.concatenate(parts, axis=1)
+
+    def _dense(self, places: Places) -> Narrow:
         rows, columns = places.shape[1], self._narrow.shape[1]
         if columns <= _FEW_COLUMNS:  # taking single numbers is faster than taking short rows
             taken = [np.ascontiguousarray(column).take(places) for column in self._narrow.T]

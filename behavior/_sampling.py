@@ -13,6 +13,7 @@ Reach uses Wilson's and Newcombe's intervals where exposure uses bounded means, 
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,10 +25,13 @@ from behavior._weights import position_weights
 from behavior.exposure import MANY_EXPOSED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from behavior.exposure import Measured, Moments
     from behavior.panels import Panel
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
+Integers = np.ndarray[Any, np.dtype[np.int64]]
 
 SOME_EXPOSED = 10
 BOOTSTRAP_DRAWS = 2000
@@ -72,9 +76,15 @@ def sample_exposure(panel: Panel, measured: Measured, probe: str) -> Sampled:
     n = np.maximum(users, 1.0)
     base, head = moments.base / n, (moments.base + moments.gain) / n
 
+    @functools.cache
+    def counts(cohort: int) -> Integers:
+        return _draws(panel, int(measured.users[cohort]), probe, cohort)
+
     def limits(level: float) -> Limits:
         finite = _student_limits(spread, head - base, moments, level)
-        finite = _bootstrapped(panel, measured, probe, finite, level)
+        finite = _bootstrapped(measured, counts, finite, level)
+        if not _scarce(moments, base, head).any():
+            return _choose(moments, base, head, finite, finite)
         # Two means, each with half of what may be missed.
         apart = 1.0 - (1.0 - level) / 2.0
         limit = np.broadcast_to(bound, base.shape)
@@ -140,21 +150,23 @@ def _student_limits(spread: intervals.Spread, difference: Floats, moments: Momen
     return Limits(spread.log_ratio - log_half, spread.log_ratio + log_half, difference - half, difference + half)
 
 
-def _bootstrapped(panel: Panel, measured: Measured, probe: str, limits: Limits, level: float) -> Limits:
+def _draws(panel: Panel, users: int, probe: str, cohort: int) -> Integers:
+    """How often each of at most 99 of a cohort's users is drawn: draws x (them, all others)."""
+    slots = min(MANY_EXPOSED - 1, users)
+    chances = [1.0 / users] * slots + [max(0.0, 1.0 - slots / users)]
+    generator = keyed(panel.toml.seed, probe, "bootstrap", cohort)
+    return generator.multinomial(users, chances, size=BOOTSTRAP_DRAWS)
+
+
+def _bootstrapped(measured: Measured, counts: Callable[[int], Integers], limits: Limits, level: float) -> Limits:
     """``limits``, widened to the paired bootstrap's where 10 to 99 users are exposed."""
     exposed = measured.exposure.exposed
     wanted = (exposed >= SOME_EXPOSED) & (exposed < MANY_EXPOSED) & (measured.exposure.gain_gain > 0)
     result = Limits(*(limit.copy() for limit in limits))
     for cohort in np.flatnonzero(wanted.any(axis=1)):
-        users = int(measured.users[cohort])
-        slots = min(MANY_EXPOSED - 1, users)
-        chances = [1.0 / users] * slots + [max(0.0, 1.0 - slots / users)]
-        counts = keyed(panel.toml.seed, probe, "bootstrap", int(cohort)).multinomial(
-            users, chances, size=BOOTSTRAP_DRAWS
-        )
         for slice_ in np.flatnonzero(wanted[cohort]):
             values = measured.few[int(cohort), int(slice_)] / measured.unit
-            drawn = intervals.paired_bootstrap(values, users, counts, level)
+            drawn = intervals.paired_bootstrap(values, int(measured.users[cohort]), counts(int(cohort)), level)
             for index, (limit, value) in enumerate(zip(result, drawn, strict=True)):
                 outward = min if index % 2 == 0 else max
                 limit[slice_, cohort] = outward(limit[slice_, cohort], value)
@@ -166,8 +178,13 @@ def _log_limits(base_low: Floats, base_high: Floats, head_low: Floats, head_high
         return np.log(head_low) - np.log(base_high), np.log(head_high) - np.log(base_low)
 
 
+def _scarce(moments: Moments, base: Floats, head: Floats) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Where too few users are exposed for a spread to be trusted."""
+    return np.asarray((moments.exposed < SOME_EXPOSED) | (base <= 0) | (head <= 0))
+
+
 def _choose(moments: Moments, base: Floats, head: Floats, finite: Limits, few: Limits) -> Limits:
-    scarce = (moments.exposed < SOME_EXPOSED) | (base <= 0) | (head <= 0)
+    scarce = _scarce(moments, base, head)
     unmoved = moments.gain_gain == 0
     return Limits(
         *(np.where(unmoved, 0.0, np.where(scarce, rough, fine)) for fine, rough in zip(finite, few, strict=True))

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import polars as pl
 
-from behavior._ids import RowNumbers
 from evidence import SlatesError
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ class SlateBlocks:
         self._panel, self._what, self._k = panel, what, k
         self._in_file = places > IN_MEMORY
         self._store = _Store(in_file=self._in_file)
-        self._users, self._items = RowNumbers(panel.users["user_id"]), RowNumbers(panel.items["item_id"])
+        self._users, self._items = panel.user_numbers, panel.item_numbers
         self._rows: list[Rows] = []
         self._contexts: list[pl.Series | None] = []
         self._problems: dict[str, tuple[Case, int]] = {}

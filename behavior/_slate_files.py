@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from behavior.slates import Rows
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
+Piece = tuple[pl.DataFrame, Integers]  # rows of whole requests, and at which of them each begins
 Ranking = tuple[str, str, list[str]]  # user id, context, item ids in order
 
 _LINE_LIMIT = 4 << 20
@@ -108,7 +109,7 @@ def _height(rows: pl.LazyFrame) -> int:
     return int(rows.select(pl.len()).collect().item())
 
 
-def _in_pieces(path: Path, rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+def _in_pieces(path: Path, rows: pl.LazyFrame) -> Iterator[Piece]:
     """Pieces of the file, each of whole requests whose ranks are 1, 2, 3, ….
 
     Raises:
@@ -120,26 +121,26 @@ def _in_pieces(path: Path, rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
         _require_values(path, piece, seen)
         seen += piece.height
         frame = piece if kept is None else pl.concat([kept, piece])
-        last = int(_starts(frame)[-1]) if frame.height else 0
+        starts = _starts(frame)
+        last = int(starts[-1]) if frame.height else 0
         frame, kept = frame[:last], frame[last:]
         if frame.height:
-            yield frame
+            yield frame, starts[:-1]
     if kept is not None and kept.height:
-        yield kept
+        yield kept, _starts(kept)
 
 
-def _gather(pieces: Iterator[pl.DataFrame], path: Path, panel: Panel, places: int) -> Slates:
+def _gather(pieces: Iterator[Piece], path: Path, panel: Panel, places: int) -> Slates:
     with SlateBlocks(panel, path.name, panel.k, places) as blocks:
-        for frame in pieces:
-            blocks.add(_requests(frame))
+        for frame, starts in pieces:
+            blocks.add(_requests(frame, starts))
         try:
             return slates_of(blocks.finish(), panel.k)
         except TwiceAskedError as twice:  # or the rows of a request stand apart
             raise _NotInOrderError from twice
 
 
-def _requests(frame: pl.DataFrame) -> Requests:
-    starts = _starts(frame)
+def _requests(frame: pl.DataFrame, starts: Integers) -> Requests:
     lengths = np.diff(starts, append=frame.height)
     expected = np.arange(1, frame.height + 1) - np.repeat(starts, lengths)
     if not np.array_equal(frame["rank"].to_numpy(), expected):
@@ -149,7 +150,7 @@ def _requests(frame: pl.DataFrame) -> Requests:
     return Requests(heads["user_id"], contexts, lengths, frame["item_id"])
 
 
-def _sorted(path: Path, rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+def _sorted(path: Path, rows: pl.LazyFrame) -> Iterator[Piece]:
     """The whole file in order of user, context and rank. SlatesError where ranks are not 1, 2, 3, …."""
     frame = rows.collect()
     _require_values(path, frame, 0)
@@ -169,7 +170,7 @@ def _sorted(path: Path, rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
         starts[np.searchsorted(starts, np.arange(0, frame.height + _PIECE, _PIECE)).clip(max=len(starts) - 1)]
     )
     for low, high in pairwise(cuts.tolist()):
-        yield frame[low:high]
+        yield frame[low:high], _starts(frame[low:high])
 
 
 def _require_values(path: Path, frame: pl.DataFrame, before: int) -> None:

@@ -50,11 +50,11 @@ def by_source(panel: Panel, sums: ItemSums, probe: str) -> Sources | None:
         return None
     names = panel.items[column][sums.items.astype(np.uint32)].cast(pl.String).fill_null("")
     _, group = np.unique(names.to_numpy(), return_inverse=True)
-    statistics, shifts = item_shifts(sums)
+    codes = strata(sums, panel.match)
+    statistics, shifts = item_shifts(sums, codes)
     index = statistics.index("deep" if "deep" in statistics else "near")
     cohorts = sums.top[0].shape[0]
     moved = shifts[:, index * cohorts : (index + 1) * cohorts]
-    codes = strata(sums, panel.match)
     count = np.bincount(codes)
     means = np.array([np.bincount(codes, column_) / np.maximum(count, 1) for column_ in moved.T]).T
     moved = moved - means[codes]

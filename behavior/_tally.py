@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
+from behavior._dealt import Labelled
 from behavior._slate_blocks import let_go
 from behavior._weights import position_weights
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Integers = np.ndarray[Any, np.dtype[np.int64]]
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
 Cell = tuple[int, int]  # cohort, slice
 
 REACH_DEGREE = 0.5  # an item counts as seen of a slice from this degree of membership on
@@ -46,7 +48,11 @@ class Sums:
         """Add a block of users, users x slices; returns how many of them are exposed, cohorts x slices."""
         self.base += members @ base
         self.gain += members @ gain
-        for index, product in enumerate((base * base, base * gain, gain * gain)):
+        for index, (one, other) in enumerate(((base, base), (base, gain), (gain, gain))):
+            product = one * other
+            if max(product.max(initial=0), -product.min(initial=0)) >> _HALF == 0:  # as of zeros and ones
+                self.products[index, 1] += members @ product
+                continue
             self.products[index, 0] += members @ (product >> _HALF)
             self.products[index, 1] += members @ (product & ((1 << _HALF) - 1))
         exposed = np.asarray(members @ ((base != 0) | (gain != 0)).astype(np.int64))
@@ -102,11 +108,12 @@ class Tally:
         self.by_user: list[tuple[Integers, Integers]] | None = [] if by_user else None
         self._cohorts = cohorts_of_users(panel)
         self._items = items
-        self._degrees = panel.membership.copy()
-        self._degrees.data = np.rint(self._degrees.data * _DEGREE_STEPS) / _DEGREE_STEPS
+        degrees = panel.membership.copy()
+        degrees.data = np.rint(degrees.data * _DEGREE_STEPS) / _DEGREE_STEPS
         belongs = panel.membership.copy()
         belongs.data = (belongs.data >= REACH_DEGREE).astype(np.float64)
-        self._belongs = None if (panel.membership.data == 1.0).all() else belongs
+        self._degrees = Labelled(degrees)
+        self._belongs = None if (panel.membership.data == 1.0).all() else Labelled(belongs)
 
     def add(self, base: Slates, head: Slates, rows: slice) -> None:
         """Add the users of these rows of both sides, which answer the same requests; all rows of each user."""
@@ -116,26 +123,48 @@ class Tally:
         differs = (base.top[rows] != head.top[rows]).any(axis=1)
         changed = np.bincount(request, weights=differs, minlength=len(covered)) > 0
         self.changed += members @ changed.astype(np.int64)
-        values, reached = [], []
+        values: list[Integers] = []
+        reached: list[Integers] = []
+        measured = self._of_slates if len(covered) == len(request) else self._of_requests
         for index, side in enumerate((base, head)):
-            top = _user_items(side.top[rows], request, self.weights, self._items)
-            exposed = np.asarray((top @ self._degrees).todense())
-            values.append(np.rint(exposed).astype(np.int64))
-            self._pour_both(members, top, index)
-            reached.append(exposed > 0 if self._belongs is None else np.asarray((top @ self._belongs).todense()) > 0)
-            for name, even in self._even.items():
-                if side.deep is not None:
-                    deep = _user_items(side.deep[rows, : len(even)], request, even, self._items)
-                    _pour(members @ deep, self.below[name][index])
+            shares, seen = measured(side, rows, request, members, index)
+            values.append(np.rint(shares).astype(np.int64))
+            reached.append(seen.astype(np.int64))
         exposed = self.exposure.add(members, values[0], values[1] - values[0])
         self._keep_few(members, exposed, values[0], values[1])
         if self.by_user is not None:
             self.by_user.append((values[0], values[1]))
-        seen = [side.astype(np.int64) for side in reached]
-        self.reach.add(members, seen[0], seen[1] - seen[0])
+        self.reach.add(members, reached[0], reached[1] - reached[0])
         for side in (base, head):
             let_go(side.top)
             let_go(side.deep)
+
+    def _of_slates(
+        self, side: Slates, rows: slice, _request: Integers, members: sparse.csr_array, index: int
+    ) -> tuple[Floats, Flags]:
+        """Add users of one slate each to the item sums; their exposures and what they see, users x slices."""
+        top = side.top[rows]
+        _count(members, top, self.weights, self.top[index])
+        _count(members, top, None, self.seen[index])
+        for name, even in self._even.items():
+            if side.deep is not None:
+                _count(members, side.deep[rows, : len(even)], even, self.below[name][index])
+        exposed = self._degrees.weighed(top, self.weights)
+        return exposed, (exposed if self._belongs is None else self._belongs.weighed(top, self.weights)) > 0
+
+    def _of_requests(
+        self, side: Slates, rows: slice, request: Integers, members: sparse.csr_array, index: int
+    ) -> tuple[Floats, Flags]:
+        """The same of users some of whom have several slates: an item counts once for a user who sees it in two."""
+        top = _user_items(side.top[rows], request, self.weights, self._items)
+        self._pour_both(members, top, index)
+        for name, even in self._even.items():
+            if side.deep is not None:
+                deep = _user_items(side.deep[rows, : len(even)], request, even, self._items)
+                _pour(members @ deep, self.below[name][index])
+        exposed = np.asarray((top @ self._degrees.labels).todense())
+        belongs = None if self._belongs is None else np.asarray((top @ self._belongs.labels).todense())
+        return exposed, (exposed if belongs is None else belongs) > 0
 
     def _pour_both(self, members: sparse.csr_array, top: sparse.csr_array, index: int) -> None:
         """Add a block's item sums at ``k``, and how many users see each item, by one product.
@@ -203,15 +232,20 @@ def cohorts_of_users(panel: Panel) -> sparse.csr_array:
     return sparse.coo_array((np.ones(len(users), dtype=np.int64), (users, cohorts)), shape=shape).tocsr()
 
 
+def _count(members: sparse.csr_array, slates: Rows, weights: Integers | None, into: Integers) -> None:
+    """Add what each item gets from the slates of each cohort's users, one slate a user; one a place without weights."""
+    for cohort, (low, high) in enumerate(pairwise(members.indptr)):
+        users = members.indices[low:high]
+        # All users, in their order, as of everyone's cohort, need no copy.
+        of_cohort = slates if len(users) == len(slates) else slates[users]
+        given = np.int64(1) if weights is None else np.tile(weights, len(users))
+        np.add.at(into[cohort], of_cohort.ravel(), given)
+
+
 def _user_items(block: Rows, request: Integers, weights: Integers, items: int) -> sparse.csr_array:
     """Users x items: the weight each item gets from each user, as whole numbers."""
     requests = np.bincount(request)
-    rows, places = block.shape
-    if len(requests) == rows:
-        ends = np.arange(0, (rows + 1) * places, places, dtype=np.int32)
-        return sparse.csr_array(
-            (np.tile(weights, rows), np.ascontiguousarray(block).ravel(), ends), shape=(rows, items)
-        )
+    places = block.shape[1]
     shared = weights[None, :] // requests[request][:, None]
     place = (np.repeat(request, places), block.ravel())
     return sparse.coo_array((shared.ravel(), place), shape=(len(requests), items)).tocsr()

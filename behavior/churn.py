@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from behavior._controls import control_groups, controlled, robust_variance
 from behavior._permutation import Draws, Studentised, coarse, permute
 from behavior._strata import strata
 
@@ -30,10 +31,12 @@ if TYPE_CHECKING:
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 
-_ROOT_SCALE = 256.0  # fractions kept when shifts over square roots become whole numbers
+_SCALE = 1024.0  # fractions kept when shifts over their stratum's root mean square become whole numbers
+_FAR = 3.0  # root mean squares of its stratum: what one item's shift counts for at most
 _NEGLIGIBLE = 1e-12  # of a cell's total movement: below it, a spread is rounding
 DESIGN = 1.15  # by how much items that move together widen benign z (docs/inference.md says how it was found)
 FAIL_DESIGN = 1.25  # the same where a change is failed, not only flagged
+_PRIOR_ATTRIBUTES = 2.0  # attributes of items that weigh as much as what is known without any
 _PRIOR_PAIRS = 4.0  # pairs of rebuilds that weigh as much as what is known without any
 
 
@@ -82,16 +85,18 @@ def churn(panel: Panel, measured: Measured, probe: str, *, multiple: int = 1, wi
             them. ``design`` is what each statistic's ``z`` was divided by.
     """
     sums, users = measured.sums, measured.users
-    statistics, shifts = item_shifts(sums)
-    labels = sparse.csr_array(panel.membership[sums.items])
     codes = strata(sums, panel.match)
+    statistics, shifts = item_shifts(sums, codes)
+    labels = sparse.csr_array(panel.membership[sums.items])
     cohorts = len(users)
     observed = _cells(labels.T @ shifts, cohorts)
     expected, spread = (_cells(values, cohorts) for values in null_moments(labels, shifts, codes))
     scale = _cells(abs(labels).T @ np.abs(shifts), cohorts)
     real = spread > _NEGLIGIBLE * scale
     inverse = np.where(real, 1.0 / np.where(real, spread, 1.0), 0.0)
-    design = _design(panel, within, len(statistics))
+    unequal = np.sqrt(np.maximum(_cells(robust_variance(labels, shifts, codes), cohorts) * inverse**2, 1.0))
+    together = _design(panel, within, _controlled(panel, sums, labels, shifts, codes))
+    design = unequal * together
     plain = (observed - expected) * inverse
     z = plain / design
     families = [slice_.family for slice_ in panel.slices]
@@ -102,7 +107,8 @@ def churn(panel: Panel, measured: Measured, probe: str, *, multiple: int = 1, wi
     for family, maximum in maxima.items():
         of_family = np.array([name == family for name in families])
         adjusted[of_family] = _exceedance(maximum, np.abs(z[of_family]))
-        failing[of_family] = _exceedance(maximum, np.abs(z[of_family]) * (DESIGN / FAIL_DESIGN))
+        stricter = together[of_family] / np.maximum(FAIL_DESIGN, together[of_family] ** 2)
+        failing[of_family] = _exceedance(maximum, np.abs(z[of_family]) * stricter)
         critical[of_family] = np.quantile(maximum, 1.0 - panel.toml.alpha, method="higher")
     unit = np.maximum(users, 1) * measured.unit
     alone = _cells(np.sqrt(labels.multiply(labels).T @ (shifts**2)), cohorts)
@@ -121,53 +127,78 @@ def churn(panel: Panel, measured: Measured, probe: str, *, multiple: int = 1, wi
         seen_spread=seen_spread / np.maximum(users, 1) / multiple,
         seen_relative=np.divide(seen_spread, middle, out=np.zeros_like(middle), where=middle > 0),
         critical=critical,
-        power_unit=_power_unit(labels, sums, spread, statistics),
-        design=tuple(map(float, design)),
+        power_unit=_power_unit(labels, sums, codes, spread, statistics),
+        design=tuple(map(float, np.sqrt((together**2).mean(axis=(0, 1), where=_primary(panel)[:, None, None])))),
         strata=int(codes.max(initial=-1)) + 1,
         moved=int((shifts != 0).any(axis=1).sum()),
     )
 
 
-def _design(panel: Panel, within: Sequence[ItemSums], statistics: int) -> Floats:
-    """By how much each statistic's ``z`` is wider than permuted labels say, since related items move together.
+def _primary(panel: Panel) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which slices are primary; all where none is."""
+    chosen = np.array([slice_.family == "primary" for slice_ in panel.slices])
+    return chosen if chosen.any() else ~chosen
 
-    Users who like one thing like another, and so items of a topic rise and fall with one another; labels that follow
-    topics then vary more than labels dealt out at random. Where builds that differ in seed only are at hand, the root
-    mean square of their ``z`` over the primary cells tells; the constant counts as much as four pairs of builds.
+
+def _controlled(panel: Panel, sums: ItemSums, labels: sparse.csr_array, shifts: Floats, codes: Integers) -> Floats:
+    """By how much ``z`` is wider than permuted labels say, since related items move together: by negative controls.
+
+    ``DESIGN`` is what is known without any control, and counts as much as two attributes.
     """
-    squares = np.zeros(statistics)
-    primary = [index for index, slice_ in enumerate(panel.slices) if slice_.family == "primary"]
+    squares, counted = controlled(control_groups(panel, sums.items), labels, shifts, codes)
+    known = (_PRIOR_ATTRIBUTES * DESIGN**2 + squares) / (_PRIOR_ATTRIBUTES + counted)
+    return _cells(np.sqrt(np.maximum(known, 1.0)), sums.top[0].shape[0])
+
+
+def _design(panel: Panel, within: Sequence[ItemSums], known: Floats) -> Floats:
+    """The allowance for items that move together, slices x cohorts x statistics: by controls, and by rebuilds.
+
+    Where builds that differ in seed only are at hand, the mean square of each cell's own ``z`` between builds of one
+    side tells; what is ``known`` by the controls counts as much as four pairs of builds.
+    """
+    squares = np.zeros_like(known)
     for sums in within:
-        _, shifts = item_shifts(sums)
-        labels = sparse.csr_array(panel.membership[sums.items][:, primary])
-        mean, spread = null_moments(labels, shifts, strata(sums, panel.match))
+        codes = strata(sums, panel.match)
+        _, shifts = item_shifts(sums, codes)
+        labels = sparse.csr_array(panel.membership[sums.items])
+        mean, spread = null_moments(labels, shifts, codes)
         real = spread > _NEGLIGIBLE * (abs(labels).T @ np.abs(shifts))
-        squared = np.where(real, (labels.T @ shifts - mean) / np.where(real, spread, 1.0), 0.0) ** 2
-        counted = np.maximum(real.reshape(len(primary), statistics, -1).sum(axis=(0, 2)), 1)
-        squares += squared.reshape(len(primary), statistics, -1).sum(axis=(0, 2)) / counted
-    known = (_PRIOR_PAIRS * DESIGN**2 + squares) / (_PRIOR_PAIRS + len(within))
-    return np.asarray(np.sqrt(np.maximum(known, 1.0)))
+        variance = np.maximum(spread**2, robust_variance(labels, shifts, codes))
+        squared = np.where(real, (labels.T @ shifts - mean) ** 2 / np.where(real, variance, 1.0), 0.0)
+        squares += _cells(squared, known.shape[1])
+    return np.asarray(np.sqrt(np.maximum((_PRIOR_PAIRS * known**2 + squares) / (_PRIOR_PAIRS + len(within)), 1.0)))
 
 
-def item_shifts(sums: ItemSums) -> tuple[tuple[str, ...], Floats]:
+def item_shifts(sums: ItemSums, codes: Integers) -> tuple[tuple[str, ...], Floats]:
     """The statistics' names and every item's shift for each: shown items x (statistics x cohorts), whole numbers.
 
     ``top`` is head's less base's weight at ``k``; ``near`` is ``(h - b) / sqrt(h + b)`` of the same weights, since the
-    churn of an item grows with its exposure; ``deep`` is that at depth, ``middle`` at ``5 k`` where depth goes far
-    beyond; ``reach`` is the change in how many users see the item at all.
+    churn of an item grows with its exposure, in root mean squares of the item's stratum (``codes``) and no more than
+    three of them: then neither a few items nor the strata that move most drown the others. ``deep`` is that at depth,
+    ``middle`` at ``5 k`` where depth goes far beyond; ``reach`` is the change in how many users see the item at all.
     """
-    blocks = {"top": sums.top[1] - sums.top[0], "near": _rooted(sums.top)}
+    blocks = {"top": sums.top[1] - sums.top[0], "near": _standardised(sums.top, codes)}
     if sums.middle is not None:
-        blocks["middle"] = _rooted(sums.middle)
+        blocks["middle"] = _standardised(sums.middle, codes)
     if sums.deep is not None:
-        blocks["deep"] = _rooted(sums.deep)
+        blocks["deep"] = _standardised(sums.deep, codes)
     blocks["reach"] = sums.seen[1] - sums.seen[0]
     return tuple(blocks), coarse(np.ascontiguousarray(np.concatenate(list(blocks.values()), axis=0).T, dtype=float))
 
 
-def _rooted(sides: tuple[Integers, Integers]) -> Floats:
+def _standardised(sides: tuple[Integers, Integers], codes: Integers) -> Floats:
+    rooted, size = _rooted(sides, codes)
+    shown = np.divide(rooted, size, out=np.zeros_like(rooted), where=size > 0)
+    return np.asarray(np.rint(np.clip(shown, -_FAR, _FAR) * _SCALE))
+
+
+def _rooted(sides: tuple[Integers, Integers], codes: Integers) -> tuple[Floats, Floats]:
+    """``(h - b) / sqrt(h + b)`` of each item and its stratum's root mean square of that, cohorts x items."""
     base, head = sides
-    return np.asarray(np.rint((head - base) / np.sqrt(np.maximum(base + head, 1)) * _ROOT_SCALE))
+    rooted = (head - base) / np.sqrt(np.maximum(base + head, 1))
+    inside = sparse.csr_array((np.ones(len(codes)), (codes, np.arange(len(codes)))))
+    size = np.sqrt((inside @ (rooted * rooted).T) / np.maximum(np.bincount(codes), 1)[:, None])
+    return rooted, np.asarray(size[codes].T)
 
 
 def null_moments(labels: sparse.csr_array, shifts: Floats, codes: Integers) -> tuple[Floats, Floats]:
@@ -201,7 +232,9 @@ def _cells(values: Floats, cohorts: int) -> Floats:
     return np.asarray(values).reshape(values.shape[0], -1, cohorts).transpose(0, 2, 1)
 
 
-def _power_unit(labels: sparse.csr_array, sums: ItemSums, spread: Floats, statistics: Sequence[str]) -> Floats:
+def _power_unit(
+    labels: sparse.csr_array, sums: ItemSums, codes: Integers, spread: Floats, statistics: Sequence[str]
+) -> Floats:
     """The relative lift of a slice's items that moves ``z`` by one standard deviation, per slice and cohort.
 
     A statistic under which nothing moved says nothing of how small a lift it would see; it is left out.
@@ -211,7 +244,9 @@ def _power_unit(labels: sparse.csr_array, sums: ItemSums, spread: Floats, statis
     for name, sides in (("near", sums.top), ("middle", sums.middle), ("deep", sums.deep)):
         if sides is not None:
             # A lift λ of everything gives (h - b)/√(h + b) ≈ λ √(b + h) / 2 an item.
-            roots = labels.T @ (np.sqrt((sides[0] + sides[1]).T) / 2.0 * _ROOT_SCALE)
+            size = _rooted(sides, codes)[1].T
+            lift = np.sqrt((sides[0] + sides[1]).T) / 2.0 * _SCALE
+            roots = labels.T @ np.divide(lift, size, out=np.zeros_like(lift), where=size > 0)
             units.append(_unit(spread[:, :, statistics.index(name)], roots))
     smallest = np.minimum.reduce(units)
     nothing_moved = (spread == 0).all(axis=2) & (middle > 0)

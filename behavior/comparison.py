@@ -49,13 +49,16 @@ def compare(
     base_rebuilds: Sequence[Slates] = (),
     head_rebuilds: Sequence[Slates] = (),
     revision: int | None = None,
+    only: Sequence[str] | None = None,
 ) -> Audit:
     """Judge head's slates against base's on every slice and cohort of the panel.
 
     With ``anchor``, an earlier version's slates, head is also held to the margins against it, since many changes
     that are each within the margin add up. Rebuilds are slates of builds that differ from the shipped ones in seed
     only. ``revision`` counts the looks at one change from 1: alpha is spent over them; without it, this look has all
-    of it. Of the panel's required probes only those that slates can show are held against the comparison.
+    of it. Of the panel's required probes only those that slates can show are held against the comparison. ``only``
+    names the searching probes to run beside exposure, all of ``SLATE_PROBES`` by default; whatever is required and not
+    run is an open question, as always.
 
     Raises:
         SlatesError: the sides do not answer the same users and contexts.
@@ -63,7 +66,7 @@ def compare(
     """
     panel = at_revision(panel, revision)
     rebuilds = Rebuilds(tuple(base_rebuilds), tuple(head_rebuilds))
-    cells, probes = run_slate_probes(panel, base, head, anchor, rebuilds)
+    cells, probes = run_slate_probes(panel, base, head, anchor, rebuilds, only=only)
     required = [name for name in panel.toml.probes.required if name in SHOWN_BY_SLATES]
     probes = (*probes, *missing_probes(required, probes))
     built = tuple(finding for probe in probes for finding in probe.findings)
@@ -84,7 +87,13 @@ def compare(
 
 
 def run_slate_probes(
-    panel: Panel, base: Slates, head: Slates, anchor: Slates | None, rebuilds: Rebuilds | None = None
+    panel: Panel,
+    base: Slates,
+    head: Slates,
+    anchor: Slates | None,
+    rebuilds: Rebuilds | None = None,
+    *,
+    only: Sequence[str] | None = None,
 ) -> tuple[tuple[Cell, ...], tuple[ProbeResult, ...]]:
     """Every probe that slates can show: exposure, the anchor's when there is one, and those of ``SLATE_PROBES``.
 
@@ -104,7 +113,9 @@ def run_slate_probes(
         else:
             probes.append(ProbeResult(name, run=False, reason="the panel has no slices"))
     primary = tuple(cell for cell in cells if cell.probe == "exposure")
-    for probe in SLATE_PROBES.values():
+    for name, probe in SLATE_PROBES.items():
+        if only is not None and name not in only:
+            continue
         probed = probe(panel, base, head, primary)
         if probed is None:
             continue

@@ -119,7 +119,7 @@ def measured(sums: Tally) -> Measured:
     def shown(pair: Pair) -> tuple[Integers, Integers]:
         if len(items) == pair.base.shape[1]:
             return pair.base, pair.head
-        return pair.base[:, items], pair.head[:, items]
+        return pair.base.take(items, axis=1), pair.head.take(items, axis=1)
 
     return Measured(
         unit=float(sums.weights.sum()),

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from behavior._drafts import Draft, require_absent, write_draft
+from behavior._layouts import MARKS, Layout
 from behavior._mind import mind
 from behavior._movielens import Imported, movielens_100k, movielens_csv, movielens_dat
 from behavior._tables import EXTENSIONS, require_known
@@ -22,16 +23,6 @@ if TYPE_CHECKING:
 
     from behavior.panels import Panel
 
-Layout = Literal["ml-100k", "ml-1m", "ml-latest", "mind", "interactions"]
-
-# A folder that holds these files is of this layout.
-_MARKS: tuple[tuple[Layout, tuple[str, ...]], ...] = (
-    ("ml-100k", ("u.data", "u.item", "u.user")),
-    ("ml-1m", ("ratings.dat", "movies.dat")),
-    ("ml-latest", ("ratings.csv", "movies.csv")),
-    ("mind", ("behaviors.tsv", "news.tsv")),
-)
-LAYOUTS: tuple[Layout, ...] = (*(layout for layout, _ in _MARKS), "interactions")
 _READERS: dict[Layout, Callable[[Path], Imported]] = {
     "ml-100k": movielens_100k,
     "ml-1m": movielens_dat,
@@ -95,15 +86,15 @@ def _layout_of(source: Path) -> Layout:
         raise PanelError(f"{source}: no such file or folder")
     if source.is_file():
         return "interactions"
-    for layout, files in _MARKS:
+    for layout, files in MARKS:
         if all((source / file).is_file() for file in files):
             return layout
-    known = "; ".join(f"{layout}: {', '.join(files)}" for layout, files in _MARKS)
+    known = "; ".join(f"{layout}: {', '.join(files)}" for layout, files in MARKS)
     raise PanelError(f"{source}: holds the files of no known layout ({known}); for one table name the file")
 
 
 def _require_files(source: Path, layout: Layout) -> None:
-    for file in dict(_MARKS)[layout]:
+    for file in dict(MARKS)[layout]:
         if not (source / file).is_file():
             raise PanelError(f"{source}: no {file}, which {layout} has")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from behavior._ids import RowNumbers
 from behavior._label_documents import LearntLabel, read_labels
 from behavior._labels import Cohort, Slice, build_cohorts, build_match, build_slices
 from behavior._panel_toml import PanelToml, read_panel_toml
@@ -65,6 +66,16 @@ class Panel:
     def user_rows(self) -> dict[str, int]:
         """Row number of every user id."""
         return {name: row for row, name in enumerate(self.users["user_id"])}
+
+    @cached_property
+    def user_numbers(self) -> RowNumbers:
+        """Row numbers of whole columns of user ids."""
+        return RowNumbers(self.users["user_id"])
+
+    @cached_property
+    def item_numbers(self) -> RowNumbers:
+        """Row numbers of whole columns of item ids."""
+        return RowNumbers(self.items["item_id"])
 
     @cached_property
     def item_rows(self) -> dict[str, int]:

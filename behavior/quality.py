@@ -137,9 +137,9 @@ def novelty(panel: Panel) -> Floats:
     """
     histories = told(panel).select("user_id", "item_id").unique()
     users = max(1, histories["user_id"].n_unique())
+    of_items = histories.group_by("item_id").len()
     counts = np.zeros(panel.items.height)
-    for item, number in histories.group_by("item_id").len().iter_rows():
-        counts[panel.item_rows[item]] = number
+    counts[panel.item_numbers.of(of_items["item_id"])] = of_items["len"].to_numpy()
     return np.asarray(-np.log2(np.maximum(counts, 1.0) / users))
 
 

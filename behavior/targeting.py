@@ -17,6 +17,7 @@ import numpy as np
 from scipy import sparse
 
 from behavior._attributes import attributes, each_value
+from behavior._dealt import TOGETHER, Dealt
 from behavior._exploratory import Found, exploratory_cells
 from behavior._probed import Probed
 from behavior._random import keyed
@@ -39,7 +40,6 @@ PROBE = "targeting"
 FEWEST_USERS = 30  # of a group, and outside it
 PERMUTATIONS = 1000
 _NEGLIGIBLE = 1e-9
-_NUMBERS_AT_ONCE = 1 << 21
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,13 +166,13 @@ def _by_items(panel: Panel, found: Traces, labels: sparse.csr_array, members: sp
     inverse = _inverse(spread, abs(labels).T @ np.abs(shifts))
     z = (labels.T @ shifts - expected) * inverse
     moved = np.flatnonzero((shifts != 0).any(axis=1))
-    degrees, shifts = np.asarray(labels.todense()).T, shifts[moved]
-    at_once = max(1, _NUMBERS_AT_ONCE // max(1, len(degrees) * len(moved)))
-    maxima = []
+    dealt, shifts = Dealt(labels), shifts[moved]
+    maxima: list[Floats] = []
     for rows in permuted_rows(codes, PERMUTATIONS, panel.toml.seed, PROBE, "items"):
-        for start in range(0, len(rows), at_once):
-            drawn = degrees[:, rows[start : start + at_once, moved]] @ shifts  # slices x permutations x cells
-            maxima.append(np.abs((drawn - expected[:, None]) * inverse[:, None]).max(axis=(0, 2), initial=0.0))
+        maxima += [
+            np.abs((drawn - expected[:, None]) * inverse[:, None]).max(axis=(0, 2), initial=0.0)
+            for drawn in dealt.each(rows[:, moved], shifts)
+        ]
     return _tested(z, np.concatenate(maxima), len(blocks))
 
 
@@ -193,14 +193,12 @@ def _by_users(panel: Panel, found: Traces, labels: sparse.csr_array, members: sp
     inverse = _inverse(spread, members @ np.abs(centred))
     z = (members @ centred) * inverse
     order = _user_order(beyond, members)
-    centred, inside = centred[order], np.asarray(members[:, order].todense(), dtype=np.float64)
+    centred, inside = centred[order], Dealt(members.T.tocsr()[order])
     generator = keyed(panel.toml.seed, PROBE, "users")
-    at_once = max(1, _NUMBERS_AT_ONCE // max(1, inside.size))
     maxima = np.zeros(PERMUTATIONS)
-    for start in range(0, PERMUTATIONS, at_once):
-        number = min(at_once, PERMUTATIONS - start)
-        rows = np.stack([generator.permutation(len(centred)) for _ in range(number)])
-        drawn = inside[:, rows] @ centred  # groups x permutations x cells
+    for start in range(0, PERMUTATIONS, TOGETHER):
+        number = min(TOGETHER, PERMUTATIONS - start)
+        drawn = inside.sums(np.stack([generator.permutation(len(centred)) for _ in range(number)]), centred)
         maxima[start : start + number] = np.abs(drawn * inverse[:, None]).max(axis=(0, 2), initial=0.0)
     shape = (len(found.sides), labels.shape[1], len(size))
     return _tested(z.T.reshape(shape).transpose(1, 0, 2).reshape(labels.shape[1], -1), maxima, len(blocks))

@@ -33,6 +33,7 @@ import numpy as np
 from behavior import Slates, read_panel, write_slates
 from behavior._permutation import Draws, Studentised, permute
 from behavior._sampling import sample_exposure
+from behavior._strata import strata
 from behavior.churn import churn, item_shifts, null_moments
 from behavior.exposure import measure
 
@@ -114,7 +115,8 @@ def small(folder: Path, others: Path) -> tuple[list[Row], bool]:
     ]
     shares = [float(sampled.base[0, 0]), float(sampled.base[0, 0] + sampled.difference[0, 0])]
 
-    names, shifts = item_shifts(measured.sums)
+    codes = strata(measured.sums, panel.match)
+    names, shifts = item_shifts(measured.sums, codes)
     shift = np.ascontiguousarray(shifts[:, [names.index("top")]])
     member = members[measured.sums.items]
     p = one_stratum(panel.membership[measured.sums.items], shift)

@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a change is: files with renames, facts from both sides compared, findings, and what was not analysed."""
 
-from diffing._run import diff
-from diffing.artifacts import Heads, ModelDiff, model_diff
-from diffing.changes import Diff, FileChange, History, NotAnalysed, RuntimeValue
-from diffing.patches import FilePatch, Hunk, Line, hunks
-from diffing.rules import ReviewerRules, read_rules
-from diffing.wheels import Wheels, compare_wheels
+from typing import TYPE_CHECKING
+
+from evidence.facades import on_demand
+
+if TYPE_CHECKING:
+    from diffing._run import diff
+    from diffing.artifacts import Heads, ModelDiff, model_diff
+    from diffing.changes import Diff, FileChange, History, NotAnalysed, RuntimeValue
+    from diffing.patches import FilePatch, Hunk, Line, hunks
+    from diffing.rules import ReviewerRules, read_rules
+    from diffing.wheels import Wheels, compare_wheels
 
 __all__ = [
     "Diff",
@@ -27,3 +32,5 @@ __all__ = [
     "model_diff",
     "read_rules",
 ]
+
+on_demand(__name__)

@@ -1,29 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """What people read: the report as JSON and HTML, charts, highlighted diffs, and the words of verdicts."""
 
-from reports.absolute import AbsoluteView, BaselineView, absolute_html, absolute_view
-from reports.behaviors import BehaviorView, FamilyView, PanelView, ProbeView, behavior_view
-from reports.cells import CellRow, Drawn, cell_rows, verdict_counts
-from reports.document import (
-    REPORT_SCHEMA,
-    Unknown,
-    UnknownGroup,
-    all_findings,
-    grouped,
-    report_document,
-    unknowns,
-    worst_findings_first,
-)
-from reports.files import FileView, ShownRow, file_views
-from reports.findings import Fact, FindingView, finding_anchor, finding_views
-from reports.highlight import DiffRow, file_anchor, highlighted
-from reports.page import ReportView, report_html, report_policy
-from reports.plot import Chart, forest_plot
-from reports.rendering import environment, stylesheet
-from reports.sarif import sarif_document
-from reports.sentences import behavior_sentence, code_sentence, verdict_of
-from reports.terminal import Screen, diff_text
-from reports.visible import visible, visible_html
+from typing import TYPE_CHECKING
+
+from evidence.facades import on_demand
+
+if TYPE_CHECKING:
+    from reports.absolute import AbsoluteView, BaselineView, absolute_html, absolute_view
+    from reports.behaviors import BehaviorView, FamilyView, PanelView, ProbeView, behavior_view
+    from reports.cells import CellRow, Drawn, cell_rows, verdict_counts
+    from reports.document import (
+        REPORT_SCHEMA,
+        Unknown,
+        UnknownGroup,
+        all_findings,
+        grouped,
+        report_document,
+        unknowns,
+        worst_findings_first,
+    )
+    from reports.files import FileView, ShownRow, file_views
+    from reports.findings import Fact, FindingView, finding_anchor, finding_views
+    from reports.highlight import DiffRow, file_anchor, highlighted
+    from reports.page import ReportView, report_html, report_policy
+    from reports.plot import Chart, forest_plot
+    from reports.rendering import environment, stylesheet
+    from reports.sarif import sarif_document
+    from reports.sentences import behavior_sentence, code_sentence, verdict_of
+    from reports.terminal import Screen, diff_text
+    from reports.visible import visible, visible_html
 
 __all__ = [
     "REPORT_SCHEMA",
@@ -73,3 +78,5 @@ __all__ = [
     "visible_html",
     "worst_findings_first",
 ]
+
+on_demand(__name__)

@@ -8,6 +8,7 @@ brackets. Look-alike letters of other alphabets are not treated here: a finding 
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 
@@ -16,8 +17,9 @@ from markupsafe import Markup, escape
 _SURROGATE_BYTES = range(0xDC80, 0xDD00)  # PEP 383: a byte of a path that is not UTF-8
 
 
-def _hidden_characters() -> str:
-    """A regular-expression class of every character that shows nothing, or moves what stands around it."""
+@functools.cache
+def hidden_characters() -> re.Pattern[str]:
+    """A pattern of every character that shows nothing, or moves what stands around it."""
     hidden = {
         code
         for code in (*range(0x20000), *range(0xE0000, 0xE0200))  # between them: ideographs and unassigned
@@ -32,10 +34,7 @@ def _hidden_characters() -> str:
             spans[-1][1] = code
         else:
             spans.append([code, code])
-    return "[" + "".join(f"\\U{low:08x}-\\U{high:08x}" for low, high in spans) + "]"
-
-
-HIDDEN = re.compile(_hidden_characters())
+    return re.compile("[" + "".join(f"\\U{low:08x}-\\U{high:08x}" for low, high in spans) + "]")
 
 
 def _marker(character: str) -> str:
@@ -48,14 +47,14 @@ def visible(text: str) -> str:
 
     Tabs and line feeds stay. The result always encodes to UTF-8. It is text: markup in it is not escaped.
     """
-    return HIDDEN.sub(lambda match: _marker(match.group()), text)
+    return hidden_characters().sub(lambda match: _marker(match.group()), text)
 
 
 def visible_html(text: str) -> Markup:
     """``text`` escaped for HTML, hidden characters in a marked span that names them."""
     parts: list[Markup] = []
     last = 0
-    for match in HIDDEN.finditer(text):
+    for match in hidden_characters().finditer(text):
         parts.append(escape(text[last : match.start()]))
         parts.append(
             Markup('<span class="hidden-char" title="{}">{}</span>').format(

@@ -7,97 +7,114 @@ canonical JSON; `envelope_from_ssh` or `Envelope.read`, then `verify_envelope` a
 its `signoff_leaf`, `Log.proof`; `assemble_bundle` with the newest revocation list; and on the other side `gate`.
 """
 
-from signoff.assembly import assemble_bundle
-from signoff.breakglass import (
-    BREAK_GLASS_ROLE,
-    BREAK_GLASS_SCHEMA,
-    BreakGlass,
-    EmergencyTimes,
-    build_break_glass,
-    build_emergency,
-    read_bundle_revision,
-    read_emergency,
-)
-from signoff.bundle import (
-    BUNDLE_SCHEMA,
-    Bundle,
-    Logged,
-    RevocationList,
-    Signoff,
-    build_bundle,
-    read_bundle,
-    signoff_leaf,
-)
-from signoff.commitments import derive_salt, evidence_leaf, panel_commitment, panel_leaf
-from signoff.cosignatures import ED25519_COSIGNATURE, ML_DSA_44_COSIGNATURE, Cosigner, CosignerKey, open_cosignatures
-from signoff.envelope import (
-    PAYLOAD_TYPE,
-    Envelope,
-    SignatureKind,
-    envelope_from_ssh,
-    pae,
-    sign_envelope,
-    verify_envelope,
-)
-from signoff.facts import (
-    Answer,
-    Evidence,
-    FactsDocument,
-    Files,
-    FindingEntry,
-    build_facts,
-    coverage,
-    evidence_digests,
-    policy_facts,
-    read_facts,
-)
-from signoff.gate import Emergencies, GateResult, gate, verify
-from signoff.keys import PublicKey
-from signoff.leaves import entry_bytes, key_leaf, leaf
-from signoff.log import Log
-from signoff.logkey import LogKey
-from signoff.machinekeys import MachineKey
-from signoff.merkle import leaf_hash, verify_consistency, verify_inclusion
-from signoff.notes import Checkpoint, NoteKey, open_checkpoint
-from signoff.policy import DEFAULT_POLICY, Policy, parse_policy, read_policy
-from signoff.proofs import LogProof
-from signoff.quorum import Quorum, Witnessed, parse_quorum
-from signoff.reader import LogReader
-from signoff.requirements import (
-    ChangePerson,
-    EvidenceFact,
-    Facts,
-    FindingFact,
-    Requirement,
-    State,
-    Voter,
-    admits,
-    evaluate,
-)
-from signoff.revocations import Revocations, Revoked, RevokedKind, build_revocations, read_revocations, revocations_leaf
-from signoff.roots import ROOTS_SCHEMA, Gate, Person, PersonKey, Roots, parse_roots, read_roots
-from signoff.sshsig import NAMESPACE, armor, dearmor, sign_with_ssh_key
-from signoff.statement import (
-    DECLARATION_DIGEST,
-    FACTS_NAME,
-    INDEPENDENCE_DECLARATION,
-    Coverage,
-    Decision,
-    Override,
-    PolicyReference,
-    Reviewer,
-    Statement,
-    Validity,
-    Vote,
-    Waiver,
-    build_statement,
-    read_statement,
-)
-from signoff.summary import GATE_LEAF, Summary, build_summary, gate_leaf, read_summary, verify_summary
-from signoff.tiles import CHECKPOINT, tile_path
-from signoff.verification import STEPS, Signed, Step
-from signoff.witness import REQUEST_LIMIT, Witness, ask, build_request, parse_request
-from signoff.witness import Answer as WitnessAnswer
+from typing import TYPE_CHECKING
+
+from evidence.facades import on_demand
+
+if TYPE_CHECKING:
+    from signoff.assembly import assemble_bundle
+    from signoff.breakglass import (
+        BREAK_GLASS_ROLE,
+        BREAK_GLASS_SCHEMA,
+        BreakGlass,
+        EmergencyTimes,
+        build_break_glass,
+        build_emergency,
+        read_bundle_revision,
+        read_emergency,
+    )
+    from signoff.bundle import (
+        BUNDLE_SCHEMA,
+        Bundle,
+        Logged,
+        RevocationList,
+        Signoff,
+        build_bundle,
+        read_bundle,
+        signoff_leaf,
+    )
+    from signoff.commitments import derive_salt, evidence_leaf, panel_commitment, panel_leaf
+    from signoff.cosignatures import (
+        ED25519_COSIGNATURE,
+        ML_DSA_44_COSIGNATURE,
+        Cosigner,
+        CosignerKey,
+        open_cosignatures,
+    )
+    from signoff.envelope import (
+        PAYLOAD_TYPE,
+        Envelope,
+        SignatureKind,
+        envelope_from_ssh,
+        pae,
+        sign_envelope,
+        verify_envelope,
+    )
+    from signoff.facts import (
+        Answer,
+        Evidence,
+        FactsDocument,
+        Files,
+        FindingEntry,
+        build_facts,
+        coverage,
+        evidence_digests,
+        policy_facts,
+        read_facts,
+    )
+    from signoff.gate import Emergencies, GateResult, gate, verify
+    from signoff.keys import PublicKey
+    from signoff.leaves import entry_bytes, key_leaf, leaf
+    from signoff.log import Log
+    from signoff.logkey import LogKey
+    from signoff.machinekeys import MachineKey
+    from signoff.merkle import leaf_hash, verify_consistency, verify_inclusion
+    from signoff.notes import Checkpoint, NoteKey, open_checkpoint
+    from signoff.policy import DEFAULT_POLICY, Policy, parse_policy, read_policy
+    from signoff.proofs import LogProof
+    from signoff.quorum import Quorum, Witnessed, parse_quorum
+    from signoff.reader import LogReader
+    from signoff.requirements import (
+        ChangePerson,
+        EvidenceFact,
+        Facts,
+        FindingFact,
+        Requirement,
+        State,
+        Voter,
+        admits,
+        evaluate,
+    )
+    from signoff.revocations import (
+        Revocations,
+        Revoked,
+        RevokedKind,
+        build_revocations,
+        read_revocations,
+        revocations_leaf,
+    )
+    from signoff.roots import ROOTS_SCHEMA, Gate, Person, PersonKey, Roots, parse_roots, read_roots
+    from signoff.sshsig import NAMESPACE, armor, dearmor, sign_with_ssh_key
+    from signoff.statement import (
+        DECLARATION_DIGEST,
+        FACTS_NAME,
+        INDEPENDENCE_DECLARATION,
+        Coverage,
+        Decision,
+        Override,
+        PolicyReference,
+        Reviewer,
+        Statement,
+        Validity,
+        Vote,
+        Waiver,
+        build_statement,
+        read_statement,
+    )
+    from signoff.summary import GATE_LEAF, Summary, build_summary, gate_leaf, read_summary, verify_summary
+    from signoff.tiles import CHECKPOINT, tile_path
+    from signoff.verification import STEPS, Signed, Step
+    from signoff.witness import REQUEST_LIMIT, Witness, WitnessAnswer, ask, build_request, parse_request
 
 __all__ = [
     "BREAK_GLASS_ROLE",
@@ -227,3 +244,5 @@ __all__ = [
     "verify_inclusion",
     "verify_summary",
 ]
+
+on_demand(__name__)

@@ -40,7 +40,7 @@ _OK, _BAD, _FORBIDDEN, _NOT_FOUND, _CONFLICT, _UNPROCESSABLE = 200, 400, 403, 40
 _STEP = "witness"
 
 
-class Answer(NamedTuple):
+class WitnessAnswer(NamedTuple):
     """An HTTP answer."""
 
     status: int
@@ -104,8 +104,8 @@ class Witness:
         self._disk = disk or Disk()
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    def add_checkpoint(self, body: bytes) -> Answer:
-        """Answer ``POST <prefix>/add-checkpoint``."""
+    def add_checkpoint(self, body: bytes) -> WitnessAnswer:
+        """WitnessAnswer ``POST <prefix>/add-checkpoint``."""
         try:
             request = parse_request(body)
             origin = request.note.split(b"\n", 1)[0].decode("utf-8")
@@ -123,20 +123,20 @@ class Witness:
         with self._locked():
             return self._judge(request, new, key)
 
-    def checkpoint(self, origin_hash: str) -> Answer:
-        """Answer ``GET <prefix>/<origin hash>/checkpoint``: the newest checkpoint cosigned of a log."""
+    def checkpoint(self, origin_hash: str) -> WitnessAnswer:
+        """WitnessAnswer ``GET <prefix>/<origin hash>/checkpoint``: the newest checkpoint cosigned of a log."""
         for key in self._logs.values():
             if _origin_hash(key.name) == origin_hash:
                 note = self._known(key)
                 if note is not None:
-                    return Answer(_OK, _TEXT, note)
+                    return WitnessAnswer(_OK, _TEXT, note)
         return _said(_NOT_FOUND, "nothing of such a log was cosigned here")
 
-    def _judge(self, request: Request, new: Checkpoint, key: NoteKey) -> Answer:
+    def _judge(self, request: Request, new: Checkpoint, key: NoteKey) -> WitnessAnswer:
         note = self._known(key)
         known = Checkpoint(key.name, 0, EMPTY_ROOT) if note is None else open_checkpoint(note, key)
         if request.old != known.size:
-            return Answer(_CONFLICT, SIZE_TYPE, f"{known.size}\n".encode())
+            return WitnessAnswer(_CONFLICT, SIZE_TYPE, f"{known.size}\n".encode())
         try:
             verify_consistency(known.size, new.size, known.root, new.root, request.proof)
         except VerificationError as error:
@@ -146,7 +146,7 @@ class Witness:
         added = "".join(cosigner.cosign(text, at) for cosigner in self._cosigners)
         own = next(line.text for line in lines if line.name == key.name and _signs(line.text, text, key))
         self._disk.publish(self._path(key), f"{text}\n{own}{added}".encode(), self.directory / UNFINISHED)
-        return Answer(_OK, _TEXT, added.encode())
+        return WitnessAnswer(_OK, _TEXT, added.encode())
 
     def _known(self, key: NoteKey) -> bytes | None:
         """What was cosigned last. A file that is damaged is an error, never taken for a log that is not known."""
@@ -230,5 +230,5 @@ def _origin_hash(origin: str) -> str:
     return hashlib.sha256(origin.encode()).hexdigest()
 
 
-def _said(status: int, words: str) -> Answer:
-    return Answer(status, _TEXT, f"{words}\n".encode())
+def _said(status: int, words: str) -> WitnessAnswer:
+    return WitnessAnswer(status, _TEXT, f"{words}\n".encode())

@@ -44,12 +44,17 @@ class Build:
     scores: Array
 
     def ranking(self, depth: int, scores: Array | None = None) -> Array:
-        """The best ``depth`` candidates of each user, ties by item row."""
+        """The best ``depth`` candidates of each user; ties by a number that items are dealt, which means nothing."""
         values = self.scores if scores is None else scores
         best = np.argpartition(-values, depth, axis=1)[:, :depth]
         rows = np.take_along_axis(self.rows, best, axis=1)
-        order = np.lexsort((rows, -np.take_along_axis(values, best, axis=1)), axis=1)
+        order = np.lexsort((_dealt(int(self.rows.max()) + 1)[rows], -np.take_along_axis(values, best, axis=1)), axis=1)
         return np.take_along_axis(rows, order, axis=1).astype(np.int32)
+
+
+@cache
+def _dealt(items: int) -> Array:
+    return np.random.default_rng(61).permutation(items)
 
 
 @dataclass(frozen=True)
@@ -193,7 +198,12 @@ def _ranker(world: World, seed: int, options: dict[str, float]) -> Build:
 
 @cache
 def _first_stage(world: World) -> Build:
-    return _als(world, 999_983, {})
+    """The best by matrix factorisation, whichever slice they are in: a stage that treats none of them otherwise."""
+    users, items = _factors(world, 999_983, {}, "als")
+    wide = POOL + INSIDE
+    first = from_factors(world, users, items, wide, 1)
+    least = -np.partition(-first.scores, wide - 1, axis=1)[:, wide - 1]
+    return Build(first.rows, np.where(first.scores >= least[:, None], first.scores, -np.inf).astype(np.float32))
 
 
 def _features(world: World, first: Build) -> Array:

@@ -78,7 +78,7 @@ def _repeat(count: float, scale: float, first: float = 1.0) -> Iterator[tuple[fl
 
 def _benign(name: str, scale: float) -> Iterator[Job]:
     seeded, shallow = FAMILIES[name].seeded, FAMILIES[name].depth <= SHALLOW
-    kinds = (BENIGN if seeded else BENIGN_UNSEEDED) if shallow else {"reseed": 40}
+    kinds = (BENIGN if seeded else BENIGN_UNSEEDED) if shallow else {"reseed": 8}
     for kind, count in kinds.items():
         for turn, replicate in _repeat(count, scale, 0.6):
             yield Job(turn, name, "benign", kind, 1.0, retrained=seeded and kind != "refactor", replicate=replicate)
@@ -126,11 +126,11 @@ def _targets(name: str, scale: float) -> Iterator[Job]:
             ("first-screen", 1.10, False, 0, False, 100),
         ],
         "bpr": [
-            ("source-boost", 1.20, True, 0, False, 100),
-            ("source-boost", 1.20, True, 8, False, 24),
-            ("source-boost", 1.20, True, 24, False, 24),
+            ("source-boost", 1.20, False, 0, False, 100),
+            ("source-boost", 1.20, True, 0, False, 20),
+            ("source-boost", 1.20, True, 24, False, 8),
         ],
-        "bpr-everything": [("source-boost", 1.20, True, 0, False, 60)],
+        "bpr-everything": [("source-boost", 1.20, True, 0, False, 8)],
     }
     for kind, size, retrained, rebuilds, k_only, count in wanted.get(name, []):
         for turn, replicate in _repeat(count, scale, 1.0 if rebuilds else 0.4):

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from behavior import Side, absolute, absolute_run, locate_artifacts, read_manifest, read_panel, read_slates
+import behavior
+import reports
 from evidence import InputError
-from reports import absolute_html
 from service.cli import words
 from service.cli.output import as_text, say, show, write
 from service.trees import tree_digest
@@ -34,15 +34,17 @@ def absolute_command(
     """Measure one version against rankings by popularity and by date. Nothing passes or fails."""
     if format not in {"text", "json", "html"}:
         raise InputError(f"--format {format[:40]!r} is none of text, json, html")
-    whom = read_panel(panel)
+    whom = behavior.read_panel(panel)
     if not version.is_dir():
-        result = absolute(whom, read_slates(version, whom))
+        result = behavior.absolute(whom, behavior.read_slates(version, whom))
     else:
         if unsafe_no_sandbox:
             say("warning: --unsafe-no-sandbox runs the recommender unconfined; no policy accepts this evidence")
-        side = Side(version, locate_artifacts(version, read_manifest(version)), tree_digest(version))
-        result = absolute_run(whom, side, unsafe_no_sandbox=unsafe_no_sandbox, progress=say)
+        side = behavior.Side(
+            version, behavior.locate_artifacts(version, behavior.read_manifest(version)), tree_digest(version)
+        )
+        result = behavior.absolute_run(whom, side, unsafe_no_sandbox=unsafe_no_sandbox, progress=say)
     document = result.to_json()
     if out is not None:
         write(out, as_text(document))
-    show({"json": as_text, "html": absolute_html, "text": words.absolute_text}[format](document))
+    show({"json": as_text, "html": reports.absolute_html, "text": words.absolute_text}[format](document))

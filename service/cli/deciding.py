@@ -8,31 +8,13 @@ import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-import httpx2
 import typer
 
+import signoff
 from evidence import InputError, canonical
 from service.cli.output import as_text, say, show, write
-from signoff import (
-    BREAK_GLASS_ROLE,
-    EmergencyTimes,
-    Envelope,
-    MachineKey,
-    build_break_glass,
-    build_emergency,
-    build_summary,
-    envelope_from_ssh,
-    pae,
-    read_bundle_revision,
-    read_policy,
-    read_roots,
-    sign_with_ssh_key,
-)
-
-if TYPE_CHECKING:
-    from signoff import GateResult
 
 _Key = Annotated[Path, typer.Option("--key", help="An OpenSSH private key, or the public one of an agent's.")]
 
@@ -47,7 +29,7 @@ class Decider:
     """A gate's id and key, and where its decisions go."""
 
     gate: str
-    key: MachineKey
+    key: signoff.MachineKey
     file: Path | None
     url: str | None
 
@@ -62,16 +44,16 @@ class Decider:
             return None
         if gate is None or key is None:
             raise InputError("a decision is signed: give --gate-id and --gate-key")
-        return Decider(gate, MachineKey.load(key), file, url)
+        return Decider(gate, signoff.MachineKey.load(key), file, url)
 
-    def decide(self, result: GateResult, moment: datetime) -> bool | None:
+    def decide(self, result: signoff.GateResult, moment: datetime) -> bool | None:
         """Sign the decision, write it, send it. What goes wrong is said, and changes no verdict.
 
         Returns:
             Whether it was delivered; None if it was to be sent nowhere.
         """
         try:
-            envelope = self.key.sign(canonical(build_summary(result, gate_id=self.gate, now=moment)))
+            envelope = self.key.sign(canonical(signoff.build_summary(result, gate_id=self.gate, now=moment)))
             content = canonical(envelope.to_json())
             if self.file is not None:
                 write(self.file, content)
@@ -108,31 +90,34 @@ def break_glass(  # noqa: PLR0913, PLR0917 - one argument an option
     hours: Annotated[int, typer.Option("--hours", min=1, help="How long this counts.")] = 4,
 ) -> None:
     """Approve that a revision goes out without a review, in an emergency. It takes people of two organisations."""
-    subject, earlier = read_bundle_revision(_content(revision))
-    person = read_roots(roots).person(by)
+    subject, earlier = signoff.read_bundle_revision(_content(revision))
+    person = signoff.read_roots(roots).person(by)
     if person is None:
         raise InputError(f"{roots}: nobody of the id {by!r}")
     moment = datetime.now(UTC)
-    times = EmergencyTimes(
+    times = signoff.EmergencyTimes(
         secrets.token_urlsafe(24), moment, moment + timedelta(hours=hours), moment + timedelta(days=_REVIEW_DAYS)
     )
-    document = build_emergency(
+    document = signoff.build_emergency(
         revision=subject,
         target_ref=target,
         reason=reason,
-        approver=person.reviewer(BREAK_GLASS_ROLE),
-        policy=f"sha256:{read_policy(policy).digest}",
+        approver=person.reviewer(signoff.BREAK_GLASS_ROLE),
+        policy=f"sha256:{signoff.read_policy(policy).digest}",
         times=times,
     )
     say(f"{by} lets out {subject.repository} at {subject.head.commit} for {hours} h without a review: {reason}")
     payload = canonical(document)
-    envelope: Envelope = envelope_from_ssh(payload, sign_with_ssh_key(key, pae(payload)))
-    write(out, build_break_glass(subject, [*earlier, envelope]))
+    signature = signoff.sign_with_ssh_key(key, signoff.pae(payload))
+    envelope = signoff.envelope_from_ssh(payload, signature)
+    write(out, signoff.build_break_glass(subject, [*earlier, envelope]))
     show(as_text({"approvals": len(earlier) + 1, "file": str(out)}))
 
 
 def _delivered(url: str, content: bytes) -> bool:
     """Whether the service took a decision. Why not is said."""
+    import httpx2  # noqa: PLC0415 - what the other commands need not wait for
+
     token = os.environ.get("COUNTERSIGN_TOKEN", "")
     place = f"{url.rstrip('/')}/api/v1/gate-decisions"
     try:

@@ -4,26 +4,17 @@
 from __future__ import annotations
 
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from behavior import (
-    AUDIT_PROBES,
-    Side,
-    Slates,
-    audit,
-    compare,
-    locate_artifacts,
-    read_manifest,
-    read_panel,
-    read_slates,
-)
-from confine import Repository
-from diffing import diff, hunks, read_rules
+import behavior
+import confine
+import diffing
+import reports
 from evidence import Artifact, InputError, Json, Revision, Severity, Verdict, document_digest, file_sha256
-from reports import diff_text, report_document, report_html, sarif_document
 from service.cli import words
 from service.cli.output import as_text, leave, say, screen, show, write
 from service.cli.several import SeveralValues
@@ -66,16 +57,16 @@ def diff_command(  # noqa: PLR0913 - one parameter an option
     """Show what changed between two commits. Exit 1 if a finding weighs --fail-on, 3 if something was not analysed."""
     _one_of("--format", format, ("text", "json", "sarif"))
     severity = _severity(fail_on)
-    own = read_rules(rules) if rules else None
-    with Repository.open(repo) as repository:
+    own = diffing.read_rules(rules) if rules else None
+    with confine.Repository.open(repo) as repository:
         _two(repository, base, head)
-        result = diff(repository, base, head, baseline=baseline, rules=own, title=title, wheels=wheels)
+        result = diffing.diff(repository, base, head, baseline=baseline, rules=own, title=title, wheels=wheels)
     verdict = result.verdict_at(severity)
     document = {**result.to_json(), "verdict": verdict.value}
     if format == "text":
-        show(diff_text(document, screen(whole=all_)))
+        show(reports.diff_text(document, screen(whole=all_)))
     else:
-        show(as_text(sarif_document(document) if format == "sarif" else document))
+        show(as_text(reports.sarif_document(document) if format == "sarif" else document))
     leave(verdict.exit_code)
 
 
@@ -99,15 +90,17 @@ def compare_command(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Compare recorded slates on a panel."""
     _one_of("--format", format, ("text", "json"))
-    whom = read_panel(panel)
+    whom = behavior.read_panel(panel)
 
-    def read(path: Path) -> Slates:
-        return read_slates(path, whom, say=say)
+    def read(path: Path) -> behavior.Slates:
+        return behavior.read_slates(path, whom, say=say)
 
-    result = compare(
+    with ThreadPoolExecutor(max_workers=2) as pool:  # reading is the libraries' work, which two processors share
+        base, head = pool.map(read, (base_slates, head_slates))
+    result = behavior.compare(
         whom,
-        read(base_slates),
-        read(head_slates),
+        base,
+        head,
         anchor=read(anchor) if anchor else None,
         base_rebuilds=[read(path) for path in base_rebuild or ()],
         head_rebuilds=[read(path) for path in head_rebuild or ()],
@@ -132,10 +125,10 @@ def audit_command(
     """Run two versions over a panel, in the sandbox, and judge what changed."""
     _one_of("--format", format, ("text", "json"))
     _known_probes(probes)
-    whom = read_panel(panel)
+    whom = behavior.read_panel(panel)
     if unsafe_no_sandbox:
         say("warning: --unsafe-no-sandbox runs the recommenders unconfined; no policy accepts this evidence")
-    result = audit(
+    result = behavior.audit(
         whom,
         _side(base_dir),
         _side(head_dir),
@@ -161,22 +154,24 @@ def review_command(  # noqa: PLR0913 - one parameter an option
     """Diff and audit a change, and report. Without a panel the verdict is at best inconclusive."""
     _one_of("--format", format, ("json", "html", "sarif"))
     _inside(out, "")
-    own = read_rules(rules) if rules else None
-    whom = read_panel(panel) if panel else None
-    with Repository.open(repo) as repository, tempfile.TemporaryDirectory(prefix="countersign-") as folder:
+    own = diffing.read_rules(rules) if rules else None
+    whom = behavior.read_panel(panel) if panel else None
+    with confine.Repository.open(repo) as repository, tempfile.TemporaryDirectory(prefix="countersign-") as folder:
         _two(repository, base, head)
-        result = diff(repository, base, head, rules=own)
+        result = diffing.diff(repository, base, head, rules=own)
         audited: Json | None = None
         if whom is not None:
             refs = {"base": base, "head": head, **({"anchor": anchor} if anchor else {})}
             sides = {name: _exported(repository, ref, Path(folder, name), artifacts) for name, ref in refs.items()}
-            audited = audit(whom, sides["base"], sides["head"], anchor=sides.get("anchor"), progress=say).to_json()
+            audited = behavior.audit(
+                whom, sides["base"], sides["head"], anchor=sides.get("anchor"), progress=say
+            ).to_json()
             declared = _declared(sides["head"])
         else:
             declared = _declared_in(repository, head, Path(folder, "head"), artifacts)
         revision = Revision(repo.resolve().name, result.base, result.head, declared)
-        document = report_document(revision, result.to_json(), audited, title=_subject(repository, head))
-        page = report_html(document, ((change, hunks(repository, change)) for change in result.files))
+        document = reports.report_document(revision, result.to_json(), audited, title=_subject(repository, head))
+        page = reports.report_html(document, ((change, diffing.hunks(repository, change)) for change in result.files))
     if out is not None:
         write(out / "revision.json", revision.canonical())
         write(out / "diff.json", as_text(result.to_json()))
@@ -184,7 +179,7 @@ def review_command(  # noqa: PLR0913 - one parameter an option
             write(out / "audit.json", as_text(audited))
         write(out / "report.json", as_text(document))
         write(out / "report.html", page)
-    findings = sarif_document(result.to_json(), audited) if format == "sarif" else document
+    findings = reports.sarif_document(result.to_json(), audited) if format == "sarif" else document
     show(page if format == "html" else as_text(findings))
     leave(Verdict(document["verdict"]).exit_code)
 
@@ -196,29 +191,29 @@ def _finish_audit(document: Json, out: Path | None, form: str) -> None:
     leave(Verdict(document["verdict"]).exit_code)
 
 
-def _side(tree: Path) -> Side:
+def _side(tree: Path) -> behavior.Side:
     if not tree.is_dir():
         raise InputError(f"{tree}: no such folder")
-    artifacts = locate_artifacts(tree, read_manifest(tree))
-    return Side(tree=tree, artifacts=artifacts, digest=tree_digest(tree))
+    artifacts = behavior.locate_artifacts(tree, behavior.read_manifest(tree))
+    return behavior.Side(tree=tree, artifacts=artifacts, digest=tree_digest(tree))
 
 
-def _exported(repository: Repository, ref: str, into: Path, beside: Path | None) -> Side:
+def _exported(repository: confine.Repository, ref: str, into: Path, beside: Path | None) -> behavior.Side:
     commit = repository.resolve(ref)
     repository.export(commit, into)
-    artifacts = locate_artifacts(into, read_manifest(into), beside)
+    artifacts = behavior.locate_artifacts(into, behavior.read_manifest(into), beside)
     outside = {name: file_sha256(path) for name, path in artifacts.items() if not path.is_relative_to(into)}
     content = repository.content_digest(commit)
-    return Side(into, artifacts, document_digest([content, outside]) if outside else f"sha256:{content}")
+    return behavior.Side(into, artifacts, document_digest([content, outside]) if outside else f"sha256:{content}")
 
 
-def _declared(side: Side) -> tuple[Artifact, ...]:
+def _declared(side: behavior.Side) -> tuple[Artifact, ...]:
     return tuple(
         Artifact(name, path.stat().st_size, file_sha256(path)) for name, path in sorted(side.artifacts.items())
     )
 
 
-def _declared_in(repository: Repository, ref: str, into: Path, beside: Path | None) -> tuple[Artifact, ...]:
+def _declared_in(repository: confine.Repository, ref: str, into: Path, beside: Path | None) -> tuple[Artifact, ...]:
     """Head's artifacts where nothing is run: a commit without a manifest declares none."""
     commit = repository.resolve(ref)
     if "countersign.toml" not in repository.tree(commit):
@@ -226,14 +221,14 @@ def _declared_in(repository: Repository, ref: str, into: Path, beside: Path | No
     return _declared(_exported(repository, commit, into, beside))
 
 
-def _two(repository: Repository, base: str, head: str) -> None:
+def _two(repository: confine.Repository, base: str, head: str) -> None:
     """Empty input is no pass: a pipeline that compares a commit with itself has a mistake in it."""
     commit = repository.resolve(head)
     if repository.resolve(base) == commit:
         raise InputError(f"base and head are the same commit {commit[:12]}: there is nothing to review")
 
 
-def _subject(repository: Repository, ref: str) -> str:
+def _subject(repository: confine.Repository, ref: str) -> str:
     return (repository.message(ref).strip().splitlines() or [""])[0]
 
 
@@ -245,8 +240,8 @@ def _severity(name: str) -> Severity:
 def _known_probes(names: str | None) -> None:
     """All probes come from the same run: naming them asks for no less work, a name that there is not is an error."""
     for name in (names or "").split(","):
-        if name.strip() not in {"", *AUDIT_PROBES}:
-            known = ", ".join(AUDIT_PROBES)
+        if name.strip() not in {"", *behavior.AUDIT_PROBES}:
+            known = ", ".join(behavior.AUDIT_PROBES)
             raise InputError(f"--probes: there is no probe {name.strip()[:40]!r}; there are {known}")
 
 

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import signoff
 from evidence import InputError, Json, parse_json, sha256_hex
-from service import ledger, reckoning, trust
 from service.cli.output import as_text, show, write
-from service.context import Context
-from service.settings import Settings
-from signoff import LogReader, NoteKey, RevokedKind, open_checkpoint, read_revocations, read_roots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from service.context import Context
 
 app = typer.Typer(help="Look at the transparency log, and check it.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -84,10 +83,12 @@ def revoke(
 ) -> None:
     """Revoke a sign-off, a key or a revision: a new revocation list is signed and logged at once."""
     try:
-        what = RevokedKind(kind)
+        what = signoff.RevokedKind(kind)
         moment = datetime.now(UTC) if since is None else datetime.fromisoformat(since)
     except ValueError as error:
         raise InputError(f"{kind[:40]!r} since {since!r}: write statement, key or revision, and a time") from error
+    from service import ledger  # noqa: PLC0415 - what the other commands need not wait for
+
     with _service(data) as context:
         made = ledger.revoke(context, what, sha256, reason, moment)
     show(f"revoked; the new list is entry {made.proof.index} of the log")
@@ -96,9 +97,11 @@ def revoke(
 @app.command("revocations")
 def issue_revocations(data: _Data) -> None:
     """Log a new revocation list if the last one is a day old; run it at intervals. Says where the newest stands."""
+    from service import ledger  # noqa: PLC0415 - as above
+
     with _service(data) as context:
         made = ledger.revocation_list(context)
-    listed = read_revocations(made.envelope.payload)
+    listed = signoff.read_revocations(made.envelope.payload)
     issued = f"{listed.issued_at:%Y-%m-%d %H:%M} UTC"
     show(f"list {listed.number} of {issued}: {len(listed.revoked)} revoked, entry {made.proof.index}")
 
@@ -106,6 +109,8 @@ def issue_revocations(data: _Data) -> None:
 @app.command()
 def compare(data: _Data) -> None:
     """Hold the service's database against its log; exit 1 with the first sign-off that differs, or is in one only."""
+    from service import reckoning  # noqa: PLC0415 - as above
+
     with _service(data) as context:
         count = reckoning.compare(context)
     show(f"{count} sign-offs, in the database as in the log")
@@ -113,6 +118,10 @@ def compare(data: _Data) -> None:
 
 @contextmanager
 def _service(data: Path) -> Iterator[Context]:
+    from service import trust  # noqa: PLC0415 - as above
+    from service.context import Context  # noqa: PLC0415 - as above
+    from service.settings import Settings  # noqa: PLC0415 - as above
+
     if not data.is_dir():
         raise InputError(f"{data}: no such folder; --data takes the service's data folder")
     context = Context.open(Settings(data_dir=data))
@@ -123,17 +132,17 @@ def _service(data: Path) -> Iterator[Context]:
         context.close()
 
 
-def _reader(log: Path, roots: Path) -> LogReader:
+def _reader(log: Path, roots: Path) -> signoff.LogReader:
     path = log / "checkpoint"
     if not path.is_file():
         raise InputError(f"{path}: no such file; --log takes a log's folder")
-    known = read_roots(roots)
+    known = signoff.read_roots(roots)
     note = path.read_bytes()
-    key: NoteKey | None = known.log(note.decode("utf-8", "replace").split("\n", 1)[0])
+    key: signoff.NoteKey | None = known.log(note.decode("utf-8", "replace").split("\n", 1)[0])
     if key is None:
         raise InputError(f"{roots}: names no log of the origin in {path}")
-    open_checkpoint(note, key)
-    return LogReader(log, key)
+    signoff.open_checkpoint(note, key)
+    return signoff.LogReader(log, key)
 
 
 def _described(index: int, entry: bytes) -> Json:

@@ -4,17 +4,14 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from diffing import Heads, model_diff
+import diffing
 from evidence import InputError, Severity, parse_json
 from service.cli import words
 from service.cli.output import as_text, leave, say, show
-
-if TYPE_CHECKING:
-    from diffing import ModelDiff
 
 _BAD_INPUT = 2
 _LONG = 200  # characters of an id
@@ -53,7 +50,7 @@ def model_diff_command(  # noqa: PLR0913 - each is an option
     if fail_on not in tuple(severity.value for severity in Severity):
         raise InputError(f"--fail-on {fail_on[:40]!r} is none of {', '.join(severity.value for severity in Severity)}")
     names = _ids(ids)
-    result = model_diff(
+    result = diffing.model_diff(
         base,
         head,
         rebuilds=rebuild or [],
@@ -75,13 +72,13 @@ def model_diff_command(  # noqa: PLR0913 - each is an option
     leave(verdict.exit_code)
 
 
-def _heads(said: str | None, groups: Path | None) -> Heads | None:
+def _heads(said: str | None, groups: Path | None) -> diffing.Heads | None:
     if said is None:
         return None
     users, colon, items = said.partition(":")
     if not users or not colon or not items or groups is None:
         raise InputError(f"--heads {said[:80]!r}: name two tables as USERS:ITEMS, and give --groups")
-    return Heads(users, items)
+    return diffing.Heads(users, items)
 
 
 def _ids(path: Path | None) -> list[str]:
@@ -114,6 +111,6 @@ def _groups(path: Path | None, ids: list[str]) -> dict[str, list[int]]:
     return found
 
 
-def _refused(result: ModelDiff) -> str:
+def _refused(result: diffing.ModelDiff) -> str:
     first, more = result.refused[0], len(result.refused) - 1
     return f"{first.path}: {first.reason}" + (f" (and {more} more refused)" if more else "")

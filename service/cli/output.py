@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
+import reports
 from evidence import InputError
-from reports import Screen
 from service.store import write_durably
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ def show(text: str) -> None:
     sys.stdout.buffer.flush()
 
 
-def screen(*, whole: bool) -> Screen:
+def screen(*, whole: bool) -> reports.Screen:
     """The screen that results go to: without colours or an end where it is no terminal, or ``whole`` is asked for."""
     terminal = sys.stdout.isatty()
     size = shutil.get_terminal_size()
     colour = terminal and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
-    return Screen(size.columns, size.lines if terminal and not whole else None, colour)
+    return reports.Screen(size.columns, size.lines if terminal and not whole else None, colour)
 
 
 def as_text(document: Json) -> str:

@@ -4,29 +4,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from behavior import (
-    LAYOUTS,
-    Beside,
-    ExampleColumns,
-    IdColumns,
-    Learning,
-    import_panel,
-    label_panel,
-    new_panel,
-    power,
-    read_panel,
-    read_slates,
-)
+import behavior
 from evidence import InputError
 from service.cli.output import as_text, say, show
 from service.cli.words import label_text, power_text
-
-if TYPE_CHECKING:
-    from behavior import Panel
 
 app = typer.Typer(help="Look after panels.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -35,6 +20,7 @@ _Name = Annotated[str | None, typer.Option(help="The panel's name; default the f
 _K = Annotated[int, typer.Option("--k", min=1, max=1000, help="How many items people see.")]
 _UserId = Annotated[str | None, typer.Option(help="The column with the users' identifiers; default a guess.")]
 _ItemId = Annotated[str | None, typer.Option(help="The column with the items' identifiers; default a guess.")]
+_Layout = Annotated[str | None, typer.Option(help=f"{', '.join(behavior.LAYOUTS)}; default by the files there are.")]
 _Format = Annotated[str, typer.Option(help="text or json.")]
 
 
@@ -49,7 +35,7 @@ def check(
     format: _Format = "text",  # noqa: A002 - the option's name
 ) -> None:
     """Read a panel with full validation; exit 2 and one line that names file, column and value if it is not valid."""
-    as_json, found = _is_json(format), read_panel(panel)
+    as_json, found = _is_json(format), behavior.read_panel(panel)
     notes = [note for label in found.labels for note in label.notes]
     for note in notes:
         say(f"warning: {note}")
@@ -70,9 +56,9 @@ def power_command(
     format: _Format = "text",  # noqa: A002 - the option's name
 ) -> None:
     """Print the smallest ratio that every cell would show at 80 % power, and how many users would reach the margin."""
-    whom = read_panel(panel)
-    rebuilds = [read_slates(path, whom) for path in base_rebuild or ()]
-    document = power(whom, read_slates(base_slates, whom), rebuilds).to_json()
+    whom = behavior.read_panel(panel)
+    rebuilds = [behavior.read_slates(path, whom) for path in base_rebuild or ()]
+    document = behavior.power(whom, behavior.read_slates(base_slates, whom), rebuilds).to_json()
     show(as_text(document) if _is_json(format) else power_text(document))
 
 
@@ -89,8 +75,8 @@ def new(
     k: _K = 20,
 ) -> None:
     """Make a panel from any item and user table: ids guessed, slices and cohorts proposed in a commented panel.toml."""
-    ids = IdColumns(user=user_id, item=item_id)
-    _made(new_panel(items, users, out, histories_file=histories, ids=ids, name=name, k=k), out)
+    ids = behavior.IdColumns(user=user_id, item=item_id)
+    _made(behavior.new_panel(items, users, out, histories_file=histories, ids=ids, name=name, k=k), out)
 
 
 @app.command("import")
@@ -98,7 +84,7 @@ def import_command(  # noqa: PLR0913 - one a command-line option
     source: Annotated[Path, typer.Argument(help="The data set's folder, or a table of interactions.")],
     out: _Out,
     *,
-    layout: Annotated[str | None, typer.Option(help=f"{', '.join(LAYOUTS)}; default by the files there are.")] = None,
+    layout: _Layout = None,
     items: Annotated[Path | None, typer.Option(help="With a table of interactions: a table of its items.")] = None,
     users: Annotated[Path | None, typer.Option(help="With a table of interactions: a table of its users.")] = None,
     item_id: _ItemId = None,
@@ -108,15 +94,15 @@ def import_command(  # noqa: PLR0913 - one a command-line option
     k: _K = 20,
 ) -> None:
     """Make a panel from MovieLens, MIND, or a table of interactions."""
-    chosen = next((known for known in LAYOUTS if known == layout), None)
+    chosen = next((known for known in behavior.LAYOUTS if known == layout), None)
     if layout is not None and chosen is None:
-        raise InputError(f"--layout {layout[:40]!r} is none of {', '.join(LAYOUTS)}")
-    made = import_panel(
+        raise InputError(f"--layout {layout[:40]!r} is none of {', '.join(behavior.LAYOUTS)}")
+    made = behavior.import_panel(
         source,
         out,
         layout=chosen,
-        beside=Beside(items=items, users=users),
-        ids=IdColumns(user=user_id, item=item_id),
+        beside=behavior.Beside(items=items, users=users),
+        ids=behavior.IdColumns(user=user_id, item=item_id),
         at_least=at_least,
         name=name,
         k=k,
@@ -154,13 +140,13 @@ def label_command(  # noqa: PLR0913 - one a command-line option
         raise InputError("--in-place and --out: choose one")
     if prevalence is not None and not 0.0 < prevalence < 1.0:
         raise InputError(f"--prevalence {prevalence}: is not between 0 and 1")
-    document = label_panel(
+    document = behavior.label_panel(
         panel,
         examples,
         column,
         text,
-        columns=ExampleColumns(tuple(example_text or ()), label, positive, group),
-        learning=Learning(folds=folds, seed=seed, prevalence=prevalence),
+        columns=behavior.ExampleColumns(tuple(example_text or ()), label, positive, group),
+        learning=behavior.Learning(folds=folds, seed=seed, prevalence=prevalence),
         out=out,
         in_place=in_place,
     ).model_dump(mode="json", by_alias=True)
@@ -169,7 +155,7 @@ def label_command(  # noqa: PLR0913 - one a command-line option
     show(as_text(document) if as_json else label_text(document))
 
 
-def _made(panel: Panel, out: Path) -> None:
+def _made(panel: behavior.Panel, out: Path) -> None:
     say(f"{out}: read {out / 'panel.toml'}, change what is not meant, then: countersign panel check {out}")
     show("\n".join(f"{name:<8} {value}" for name, value in panel.summary().items()))
 

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from service.cli.output import as_text, leave, say, show
-from service.settings import Settings
 
 _MISSING = 4
 
@@ -28,6 +27,7 @@ def register(app: typer.Typer) -> None:
 def serve(host: _Host = None, port: _Port = None, data: _Data = None) -> None:
     """Start the service."""
     from service import server  # noqa: PLC0415 - a second of imports that other commands need not wait for
+    from service.settings import Settings  # noqa: PLC0415 - as above
 
     given: dict[str, Any] = {"host": host, "port": port, "data_dir": data}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
@@ -38,6 +38,7 @@ def demo(port: _Port = None, data: _Data = None) -> None:
     """Start the service with a generated short-video platform and three of its changes under review."""
     from service import demo as demonstration  # noqa: PLC0415 - as above
     from service import server  # noqa: PLC0415 - as above
+    from service.settings import Settings  # noqa: PLC0415 - as above
 
     defaults = Settings()
     ready = demonstration.prepare(data or defaults.data, port or defaults.port, say)
@@ -56,6 +57,7 @@ def doctor(
 ) -> None:
     """What this machine can and cannot do, and how to fix it."""
     from service import checkup  # noqa: PLC0415 - as above
+    from service.settings import Settings  # noqa: PLC0415 - as above
 
     findings = checkup.examine(Settings(data_dir=data) if data else Settings())
     if format == "json":

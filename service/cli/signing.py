@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import signoff
 from evidence import InputError, canonical
 from service.cli.deciding import Decider
 from service.cli.output import as_text, leave, say, show, write
-from signoff import Emergencies, Statement, envelope_from_ssh, gate, pae, read_statement, sign_with_ssh_key, verify
 
 if TYPE_CHECKING:
     from evidence import Json
-    from signoff import GateResult
 
 _FAILED = 1
 _MAX_STATEMENT = 64 << 10
@@ -46,10 +45,10 @@ def sign(
 ) -> None:
     """Sign the statement of a revision: show what it says, sign its exact bytes, write a DSSE envelope to hand in."""
     payload = _payload(revision)
-    say(_summary(read_statement(payload)))
+    say(_summary(signoff.read_statement(payload)))
     if not yes and not typer.confirm("Sign this?", err=True):
         raise InputError("nothing was signed")
-    envelope = envelope_from_ssh(payload, sign_with_ssh_key(key, pae(payload)))
+    envelope = signoff.envelope_from_ssh(payload, signoff.sign_with_ssh_key(key, signoff.pae(payload)))
     place = out or revision.with_name(f"{revision.name}.dsse.json")
     write(place, canonical(envelope.to_json()))
     show(str(place))
@@ -63,7 +62,7 @@ def verify_command(
     format: _Format = "text",  # noqa: A002 - the option's name
 ) -> None:
     """Check what a bundle says of itself: signatures, people, log, times. Nothing is admitted by this."""
-    result = verify(bundle, roots, _moment(at), policy)
+    result = signoff.verify(bundle, roots, _moment(at), policy)
     _finish(result, holds=result.holds, form=format)
 
 
@@ -95,8 +94,8 @@ def gate_command(  # noqa: PLR0913, PLR0917 - one argument an option
     """Say whether exactly this may go out: exit 0 yes, 1 no, with the step that failed. Needs no network."""
     moment = _moment(at)
     decider = Decider.of(gate_id, gate_key, vsa, report)
-    emergencies = Emergencies(rollback, break_glass)
-    result = gate(bundle, repo, _artifacts(artifact or []), policy, roots, moment, emergencies)
+    emergencies = signoff.Emergencies(rollback, break_glass)
+    result = signoff.gate(bundle, repo, _artifacts(artifact or []), policy, roots, moment, emergencies)
     said: dict[str, Json] = {"dry_run": dry_run, "reported": None}
     if decider is not None and not dry_run:
         said["reported"] = decider.decide(result, moment)
@@ -107,7 +106,7 @@ def gate_command(  # noqa: PLR0913, PLR0917 - one argument an option
     leave(0 if result.admitted else _FAILED)
 
 
-def _finish(result: GateResult, *, holds: bool, form: str) -> None:
+def _finish(result: signoff.GateResult, *, holds: bool, form: str) -> None:
     if form == "json":
         show(as_text(result.to_json()))
     else:
@@ -115,7 +114,7 @@ def _finish(result: GateResult, *, holds: bool, form: str) -> None:
     leave(0 if holds else _FAILED)
 
 
-def _steps(result: GateResult) -> str:
+def _steps(result: signoff.GateResult) -> str:
     words = {True: "ok", False: "REFUSED", None: "-"}
     lines = [f"{step.number}  {words[step.ok]:<7}  {step.name}: {step.detail}" for step in result.steps]
     if result.break_glass is not None:
@@ -141,12 +140,12 @@ def _payload(path: Path) -> bytes:
     if not content.startswith(_PAE):
         return content
     payload = content.removeprefix(_PAE).split(b" ", 1)[-1]
-    if pae(payload) != content:
+    if signoff.pae(payload) != content:
         raise InputError(f"{path}: damaged: its length is not what it says; download it again")
     return payload
 
 
-def _summary(statement: Statement) -> str:
+def _summary(statement: signoff.Statement) -> str:
     predicate = statement.predicate
     change = predicate.change
     reviewer = predicate.reviewer

@@ -8,18 +8,20 @@ import re
 import subprocess
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import httpx2
 import typer
 
-from confine import Repository
+import confine
 from evidence import AuthenticationError, InputError, Json, SandboxMissingError, Verdict
 from service.cli.output import as_text, leave, say, show
 
+if TYPE_CHECKING:
+    import httpx2
+
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _REMOTE = re.compile(r"[:/](?P<name>[A-Za-z0-9._-]+/[A-Za-z0-9._-]+?)(?:\.git)?/?$")
-_TIMEOUT = httpx2.Timeout(30.0)
+_TIMEOUT = 30.0
 _POLL_SECONDS = 2.0
 _FAILED = 1
 _UNAUTHORIZED = 401
@@ -67,7 +69,7 @@ def _submission(repo: str, base: str, head: str) -> dict[str, Json]:
             if not _COMMIT.fullmatch(value):
                 raise InputError(f"{what} {value[:80]!r}: without a local repository give the full commit id")
         return {"repository": repo, "base": base, "head": head}
-    with Repository.open(path) as repository:
+    with confine.Repository.open(path) as repository:
         first = repository.resolve(base)
         last = repository.resolve(head)
         message = repository.message(last).strip()
@@ -91,6 +93,8 @@ def _name(path: Path) -> str:
 
 
 def _client(server: str) -> httpx2.Client:
+    import httpx2  # noqa: PLC0415 - what the other commands need not wait for
+
     token = os.environ.get("COUNTERSIGN_TOKEN", "")
     if not token:
         raise AuthenticationError("set COUNTERSIGN_TOKEN to the platform's token")
@@ -101,6 +105,8 @@ def _client(server: str) -> httpx2.Client:
 
 
 def _ask(client: httpx2.Client, method: str, path: str, body: Json | None = None) -> Json:
+    import httpx2  # noqa: PLC0415 - as above
+
     try:
         response = client.request(method, path, json=body)
         document = response.json()

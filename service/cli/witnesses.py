@@ -6,26 +6,12 @@ from __future__ import annotations
 import functools
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated, cast
 
 import typer
 
+import signoff
 from service.cli.output import say, show, write
-from service.ledger import post_checkpoint
-from signoff import (
-    ED25519_COSIGNATURE,
-    ML_DSA_44_COSIGNATURE,
-    REQUEST_LIMIT,
-    Cosigner,
-    CosignerKey,
-    LogReader,
-    NoteKey,
-    Witness,
-    ask,
-)
-
-if TYPE_CHECKING:
-    from signoff import WitnessAnswer
 
 app = typer.Typer(help="Be a witness of logs, or ask one.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -42,7 +28,8 @@ def make_key(
     ml_dsa_44: Annotated[bool, typer.Option("--ml-dsa-44", help="A key that resists quantum computers.")] = False,
 ) -> None:
     """Make a witness's key; prints the verifier key for the roots' quorum."""
-    cosigner = Cosigner.generate(name, ML_DSA_44_COSIGNATURE if ml_dsa_44 else ED25519_COSIGNATURE)
+    kind = signoff.ML_DSA_44_COSIGNATURE if ml_dsa_44 else signoff.ED25519_COSIGNATURE
+    cosigner = signoff.Cosigner.generate(name, kind)
     cosigner.save(out)
     show(cosigner.public.vkey)
 
@@ -56,7 +43,8 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any.")] = 8090,
 ) -> None:
     """Answer add-checkpoint: cosign what begins with everything cosigned before."""
-    witness = Witness(state, [Cosigner.load(path) for path in key], [NoteKey.from_vkey(text) for text in log])
+    logs = [signoff.NoteKey.from_vkey(text) for text in log]
+    witness = signoff.Witness(state, [signoff.Cosigner.load(path) for path in key], logs)
     with WitnessServer((host, port), witness) as server:
         say(f"witness of {len(log)} logs at http://{host}:{server.server_port}/")
         server.serve_forever()
@@ -71,9 +59,12 @@ def ask_witness(
     out: Annotated[Path | None, typer.Option(help="Write the cosigned checkpoint here.")] = None,
 ) -> None:
     """Have a witness check and cosign a log's checkpoint; anybody who has the tiles can ask."""
-    reader = LogReader(log, NoteKey.from_vkey(key))
+    from service.ledger import post_checkpoint  # noqa: PLC0415 - what the other commands need not wait for
+
+    reader = signoff.LogReader(log, signoff.NoteKey.from_vkey(key))
     post = functools.partial(post_checkpoint, url)
-    cosigned = ask(reader.checkpoint(), [CosignerKey.from_vkey(witness)], post, reader.consistency_proof)
+    keys = [signoff.CosignerKey.from_vkey(witness)]
+    cosigned = signoff.ask(reader.checkpoint(), keys, post, reader.consistency_proof)
     if out is None:
         show(cosigned.decode())
     else:
@@ -85,7 +76,7 @@ class WitnessServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, address: tuple[str, int], witness: Witness) -> None:
+    def __init__(self, address: tuple[str, int], witness: signoff.Witness) -> None:
         self.witness = witness
         super().__init__(address, _Handler)
 
@@ -103,7 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if self.path != "/add-checkpoint":
             self._refuse(404)
-        elif not length.isdigit() or int(length) > REQUEST_LIMIT:
+        elif not length.isdigit() or int(length) > signoff.REQUEST_LIMIT:
             self._refuse(413 if length.isdigit() else 411)
         else:
             self._answer(self._witness.add_checkpoint(self.rfile.read(int(length))))
@@ -120,10 +111,10 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing: requests are nobody's business but their senders'."""
 
     @property
-    def _witness(self) -> Witness:
+    def _witness(self) -> signoff.Witness:
         return cast("WitnessServer", self.server).witness
 
-    def _answer(self, answer: WitnessAnswer) -> None:
+    def _answer(self, answer: signoff.WitnessAnswer) -> None:
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.content_type)
         self.send_header("Content-Length", str(len(answer.body)))

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -61,12 +62,26 @@ def test_items_that_differ_in_what_is_matched_on_are_never_exchanged() -> None:
 
 def test_shifts_are_whole_numbers() -> None:
     names, shifts = item_shifts(
-        replace(_sums([5, 0, 9], [1, 4, 9]), deep=(np.array([[5, 0, 9]]), np.array([[1, 16, 9]])))
+        replace(_sums([5, 0, 9], [1, 4, 9]), deep=(np.array([[5, 0, 9]]), np.array([[1, 16, 9]]))),
+        np.zeros(3, dtype=np.int64),
     )
     assert names == ("top", "near", "deep", "reach")
     assert shifts[:, 0].tolist() == [-4, 4, 0]
     assert (shifts == np.rint(shifts)).all()
-    assert shifts[1, 1:3].tolist() == [256 * 2, 256 * 4]
+    rooted = np.array([-4 / math.sqrt(6), 2, 0])
+    assert shifts[:, 1].tolist() == np.rint(1024 * rooted / np.sqrt((rooted**2).mean())).tolist()
+
+
+def test_no_item_counts_for_more_than_three_root_mean_squares_of_its_stratum() -> None:
+    base, head = np.full(400, 100), np.full(400, 100)
+    head[:2] = 10_000
+    head[200] = 101
+    codes = np.repeat([0, 1], 200)
+    names, shifts = item_shifts(_sums(base, head), codes)
+    near = shifts[:, names.index("near")]
+    assert near[:2].tolist() == [3072, 3072]
+    assert near[200] == 3072
+    assert shifts[0, 0] == 9900
 
 
 def test_a_cell_of_one_stratum_has_the_p_of_full_enumeration(panel_folder: Callable[..., Any]) -> None:
@@ -82,7 +97,7 @@ def test_a_cell_of_one_stratum_has_the_p_of_full_enumeration(panel_folder: Calla
     measured = measure(panel, slates(), slates())
     found = null.churn(panel, measured, "exposure")
     assert found.strata == 1
-    _, shifts = item_shifts(measured.sums)
+    _, shifts = item_shifts(measured.sums, strata(measured.sums, panel.match))
     everything = np.array([shifts[list(chosen)].sum(axis=0) for chosen in itertools.combinations(range(12), 3)])
     centred = np.abs(everything - everything.mean(axis=0)) / everything.std(axis=0)
     mine = np.abs(shifts[:3].sum(axis=0) - everything.mean(axis=0)) / everything.std(axis=0)

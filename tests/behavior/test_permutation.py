@@ -10,7 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
+from behavior._dealt import Dealt
 from behavior._permutation import SHARD, Draws, Studentised, _row_hash, coarse, landings, permute
+from behavior._random import keyed
+from behavior._shuffling import _words, moved
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -31,6 +34,48 @@ def test_places_stay_within_strata_are_even_and_nobody_shares_one(size: int) -> 
     for item in range(3, 7):
         quarter = (places[item] - 4) * 4 // size
         assert np.bincount(quarter, minlength=4) == pytest.approx(750, abs=120)
+
+
+def test_a_stratum_that_begins_far_down_keeps_its_places() -> None:
+    codes = np.repeat([0, 1], [40_000, 100])
+    places = _places(codes, [2, 90], Draws(200, 1, "test"))
+    assert (codes[places] == np.repeat([0, 1], [2, 90])[:, None]).all()
+    assert all(len(set(column)) == 92 for column in places.T.tolist())
+
+
+def test_words_are_the_whole_numbers_of_32_bits_that_the_generator_gives() -> None:
+    ours, plain = keyed(1, "words"), keyed(1, "words")
+    for count in (6, 7, 4, 1, 8):  # an odd count leaves half a number of 64 bits for the next
+        assert (_words(ours, count) == plain.integers(0, 1 << 32, size=count, dtype=np.uint32)).all()
+    assert ours.random() == plain.random()
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 1000), size=st.integers(1, 60), share=st.floats(0, 1))
+def test_side_by_side_is_shuffled_as_one_by_one(seed: int, size: int, share: float) -> None:
+    wanted = int(size * share)
+    beyond = np.random.default_rng(seed).random((wanted, 50)) * np.arange(size, size - wanted, -1)[:, None]
+    drawn = moved(beyond, size)
+    for row in range(50):
+        places = list(range(size))
+        for step in range(wanted):
+            other = step + int(beyond[step, row])
+            places[step], places[other] = places[other], places[step]
+        assert drawn[:, row].tolist() == places[:wanted]
+
+
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_dealt_labels_are_summed_as_a_dense_product_sums_them(*, soft: bool, kind: type) -> None:
+    generator = np.random.default_rng(1)
+    degrees = np.where(generator.random((30, 7)) < 0.3, generator.random((30, 7)) if soft else 1.0, 0.0)
+    degrees[:3] = 0.0  # things without a label
+    rows = np.stack([generator.permutation(30)[:20] for _ in range(21)])
+    values = np.rint(generator.normal(size=(20, 5)) * 100).astype(kind)
+    dealt = Dealt(sparse.csr_array(degrees))
+    expected = np.stack([degrees[row].T @ values for row in rows], axis=1)
+    assert dealt.sums(rows, values) == pytest.approx(expected, abs=1e-9)
+    assert np.concatenate(list(dealt.each(rows, values)), axis=1) == pytest.approx(expected, abs=1e-9)
 
 
 def test_every_order_of_a_stratum_comes_up_alike() -> None:
@@ -59,17 +104,18 @@ def test_places_are_keyed_by_seed_probe_and_shard_and_not_by_blocks() -> None:
     seed=st.integers(0, 1000),
     soft=st.booleans(),
     cohorts=st.integers(1, 4),
-    slices=st.integers(1, 4),
+    slices=st.integers(1, 12),
     moved=st.sampled_from([0.1, 1.0]),
+    share=st.sampled_from([0.3, 0.1]),  # of the items, in each slice: summed by a dense and by a sparse product
 )
 def test_drawn_sums_are_those_of_labels_put_where_they_land(
-    seed: int, *, soft: bool, cohorts: int, slices: int, moved: float
+    seed: int, *, soft: bool, cohorts: int, slices: int, moved: float, share: float
 ) -> None:
     """The largest of each permutation, against labels moved one permutation at a time."""
     generator = np.random.default_rng(seed)
     items = 60
     degrees = generator.random((items, slices)) if soft else np.ones((items, slices))
-    degrees[generator.random((items, slices)) < 0.7] = 0.0
+    degrees[generator.random((items, slices)) >= share] = 0.0
     shifts = coarse(np.rint(generator.standard_t(2, (items, 2 * cohorts)) * 1e9))
     shifts[generator.random(items) > moved] = 0.0
     codes = generator.integers(0, 3, items)
@@ -99,8 +145,6 @@ def test_drawn_sums_are_those_of_labels_put_where_they_land(
 
 
 def _label_order(slices: int) -> Array:
-    from behavior._random import keyed  # noqa: PLC0415 - the order the kernel puts labels in
-
     return keyed(0, "label order").random(slices)
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports import visible, visible_html
-from reports.visible import HIDDEN
+from reports.visible import hidden_characters
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_a_path_that_is_not_utf8_is_shown_by_its_bytes() -> None:
 def test_whatever_the_text_it_can_be_sent_and_hides_nothing(text: str) -> None:
     shown = visible(text)
     shown.encode("utf-8")
-    assert not HIDDEN.search(shown)
+    assert not hidden_characters().search(shown)
 
 
 def test_markup_is_escaped_around_what_is_written_out() -> None:
