@@ -11,7 +11,7 @@ PARTS ?= small,nemig,large
 OTHERS ?= $(BIN)/python
 ROOMS := evidence confine diffing behavior signoff reports service
 
-.PHONY: help run test check format lock bench-nemig bench-inference manipulations doctor clean
+.PHONY: help run test check format lock bench-nemig bench-inference bench-signoff manipulations doctor clean
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ bench-nemig: .make/dev ## The inference on real readers (needs COUNTERSIGN_DATA)
 
 bench-inference: .make/dev ## How fast the inference is; writes docs/speed.md (PARTS=small,nemig,large OTHERS=their Python)
 	@$(BIN)/python benchmarks/inference.py --parts $(PARTS) --others $(OTHERS) --out docs/speed.md
+
+bench-signoff: .make/dev ## How fast log, proofs, gate and witness are (PARTS=append,proof,gate,witness)
+	@$(BIN)/python benchmarks/signoff.py --parts $(or $(PARTS),append,witness)
 
 manipulations: .make/dev ## The benchmark of manipulations, resumable; writes docs/detection.md (needs COUNTERSIGN_DATA)
 	@$(BIN)/python benchmarks/manipulations/run.py

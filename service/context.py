@@ -34,7 +34,7 @@ class Context:
             InputError: the platforms file cannot be used.
         """
         data = settings.data
-        for folder in ("mirrors", "work", "slates", "keys", "log"):
+        for folder in ("mirrors", "work", "slates", "keys", "log", "proofs"):
             (data / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
         database = Database.sqlite(data / "countersign.sqlite")
         database.migrate()
@@ -85,6 +85,26 @@ class Context:
     def log(self) -> Path:
         """The transparency log's tiles."""
         return self.settings.data / "log"
+
+    @property
+    def proofs(self) -> Path:
+        """Folder of the proofs of what was logged, as they were then."""
+        return self.settings.data / "proofs"
+
+    @property
+    def revocations(self) -> Path:
+        """The newest signed revocation list."""
+        return self.settings.data / "revocations.dsse.json"
+
+    @property
+    def revoked(self) -> Path:
+        """What the reviewer has revoked."""
+        return self.settings.data / "revoked.json"
+
+    @property
+    def service_key(self) -> Path:
+        """The key that signs revocation lists."""
+        return self.settings.data / "keys" / "service.pem"
 
     @property
     def log_key(self) -> Path:

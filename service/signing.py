@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import threading
 from dataclasses import dataclass
@@ -16,12 +17,14 @@ from evidence import (
     InputError,
     NotFoundError,
     PermissionDeniedError,
+    SandboxMissingError,
     Verdict,
     VerificationError,
     canonical,
     digest,
+    document_digest,
 )
-from service import expiry, judgement, later_reviews, passkeys, progress, trust
+from service import expiry, judgement, later_reviews, ledger, passkeys, progress, trust
 from service.arrivals import now
 from service.database import PersonRow, RevisionRow, SignoffRow, StatementRow
 from service.life import SIGNABLE, State, move
@@ -33,7 +36,7 @@ from signoff import (
     Decision,
     Envelope,
     Hurry,
-    LogProof,
+    Logged,
     Override,
     PolicyReference,
     Reviewer,
@@ -41,10 +44,9 @@ from signoff import (
     Validity,
     Vote,
     admits,
-    build_bundle,
+    assemble_bundle,
     build_statement,
     coverage,
-    entry_bytes,
     envelope_from_ssh,
     evidence_digests,
     pae,
@@ -103,9 +105,10 @@ def prepare(context: Context, change_id: int, n: int, person: Person, ballot: Ba
     if Decision(ballot.decision).approves:
         later_reviews.check(context, change_id, expedited=bool(ballot.expedited.strip()), moment=now())
     document = judgement.facts(context, row, person.id)
+    context.store.put_json(document)
+    _record_needed(context, row, person, document)
     payload = canonical(_statement(context, row, _known(context, person), ballot, document))
     statement = read_statement(payload)
-    context.store.put_json(document)
     with context.database.write() as session:
         session.add(
             StatementRow(
@@ -146,7 +149,6 @@ def sign_off(context: Context, change_id: int, n: int, person: Person, envelope:
         key = _checked_key(context, envelope, known)
         with context.database.read() as session:
             before = session.get(SignoffRow, statement)
-        fresh = before is None
         if before is None:
             _check_open(context, row, person, read_statement(envelope.payload).predicate.decision)
             _check_age(context, statement)
@@ -156,7 +158,7 @@ def sign_off(context: Context, change_id: int, n: int, person: Person, envelope:
             raise ConflictError("this statement was signed before, and you replaced it since: prepare a new one")
         elif before.log_index is not None:
             return before.log_index
-        return _log_and_count(context, statement, fresh=fresh)
+        return _log_and_count(context, statement)
 
 
 def ssh_envelope(context: Context, change_id: int, n: int, nonce: str, armored: str) -> Envelope:
@@ -178,8 +180,9 @@ def finish(context: Context) -> None:
             select(SignoffRow.nonce).where(SignoffRow.log_index.is_(None)).order_by(SignoffRow.at)
         ).all()
     for nonce in waiting:
-        with _one_at_a_time:
-            _log_and_count(context, nonce, fresh=False)
+        # Where the witnesses are away it waits for the next start, or for the reviewer to hand it in again.
+        with _one_at_a_time, contextlib.suppress(SandboxMissingError):
+            _log_and_count(context, nonce)
     with context.database.read() as session:
         unsettled = session.scalars(
             select(SignoffRow)
@@ -196,17 +199,26 @@ def bundle(context: Context, change_id: int, n: int) -> bytes:
     counted = judgement.signatures(context, row.id)
     if not counted or row.digest is None:
         raise NotFoundError(f"nobody has signed revision {n} of change {change_id} yet")
-    log = trust.log_reader(context)
-    signoffs = []
+    roots = trust.roots(context)
+    signoffs: list[Signoff] = []
+    logged: dict[tuple[str, str], Logged] = {}
     for one in counted:
         envelope = Envelope.read(context.store.get(one.envelope_digest))
-        proof: LogProof = log.proof(one.log_index)
+        proof = ledger.logged_proof(context, signoff_leaf(envelope))
+        if proof.index != one.log_index or read_statement(envelope.payload) != one.statement:
+            raise VerificationError("database", f"the sign-off of {one.person_id} is not as it was logged")
         signoffs.append(Signoff(envelope, proof))
+        key = verify_envelope(envelope, roots.keys)
+        logged |= {(piece.kind, piece.digest): piece for piece in ledger.logged(context, one.statement, key)}
     documents = {one.statement.evidence_digest(FACTS_NAME) for one in counted}
-    return build_bundle(
+    revocations = ledger.revocation_list(context)
+    return assemble_bundle(
+        trust.log_reader(context),
         judgement.revision_of(context.store.get_json(row.digest)),
         signoffs,
         [context.store.get_json(f"sha256:{name}") for name in sorted(filter(None, documents))],
+        logged.values(),
+        revocations,
     )
 
 
@@ -216,8 +228,6 @@ def _statement(
     decision = Decision(ballot.decision)
     policy = trust.policy(context)
     moment = now().replace(microsecond=0).astimezone(UTC)
-    audit = context.store.get_json(_stored(row.audit_digest))
-    evidence: dict[str, Digest] = {**evidence_digests(document), "panel": audit["panel"]["digest"]}
     role = "reviewer" if "reviewer" in known.roles else min(known.roles - READ_ONLY)
     with context.database.read() as session:
         target = judgement.target_ref(session, row)
@@ -240,10 +250,22 @@ def _statement(
         coverage=coverage(document),
         reviewer=Reviewer(id=known.id, name=known.name, organization=known.organization, role=role),
         policy=PolicyReference.model_validate({"uri": "policy.toml", "digest": {"sha256": policy.digest}}),
-        evidence={**evidence, FACTS_NAME: context.store.put_json(document)},
+        evidence=_evidence(context, row, document),
         declaration=known.independence.digest_for(known.id) if known.independence else DECLARATION_DIGEST,
         validity=Validity(secrets.token_urlsafe(24), moment, moment + life),
     )
+
+
+def _evidence(context: Context, row: Row, document: dict[str, object]) -> dict[str, Digest]:
+    """Digests by name of all that a statement rests on."""
+    audit = context.store.get_json(_stored(row.audit_digest))
+    return {**evidence_digests(document), "panel": audit["panel"]["digest"], FACTS_NAME: document_digest(document)}
+
+
+def _record_needed(context: Context, row: Row, person: Person, document: dict[str, object]) -> None:
+    """Log the evidence and the person's keys. Only then is there a statement to sign."""
+    keys = [entry.key for entry in _known(context, person).keys if entry.valid_at(now())]
+    ledger.record_needed(context, _evidence(context, row, document), _stored(row.digest), keys)
 
 
 def _check_open(context: Context, row: Row, person: Person, decision: str) -> None:
@@ -316,17 +338,12 @@ def _keep(context: Context, row: Row, person: Person, envelope: Envelope, key: P
         )
 
 
-def _log_and_count(context: Context, nonce: str, *, fresh: bool) -> int:
+def _log_and_count(context: Context, nonce: str) -> int:
     """Append to the log unless a killed process had done so, then let the sign-off count."""
     with context.database.read() as session:
         row = session.get_one(SignoffRow, nonce)
     entry = signoff_leaf(Envelope.read(context.store.get(row.envelope_digest)))
-    log = trust.log(context)
-    written = entry_bytes(entry)
-    known = () if fresh else log.entries()
-    index = next((number for number, one in enumerate(known) if one == written), None)
-    if index is None:
-        index = log.append(entry)
+    index = ledger.record(context, entry).index
     with context.database.write() as session:
         earlier = session.scalars(
             select(SignoffRow).where(

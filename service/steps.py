@@ -27,7 +27,7 @@ from evidence import (
     sha256_hex,
 )
 from reports import report_document
-from service import progress
+from service import ledger, progress
 from service.life import State
 from service.slates import SlateFolder
 
@@ -104,6 +104,7 @@ def behave(context: Context, revision_id: int) -> dict[str, str]:
     """
     job = progress.job(context.database, revision_id)
     panel = read_panel(context.platform(job.platform).panel)
+    ledger.commit_panel(context, _required(job.digest), panel.digest)
     with _work_folder(context) as folder, open_mirror(context, job) as repository:
         base = _side(repository, _required(job.base_commit), folder / "base")
         head = _side(repository, job.head_commit, folder / "head")

@@ -14,6 +14,7 @@ from signoff import (
     Log,
     LogKey,
     LogReader,
+    MachineKey,
     PublicKey,
     RootsUpdate,
     accept_update,
@@ -42,13 +43,16 @@ def prepare(context: Context) -> None:
     """
     if not context.log_key.exists():
         LogKey.generate(context.settings.log_origin).save(context.log_key)
+    if not context.service_key.exists():
+        MachineKey.generate().save(context.service_key)
     if not context.policy.exists():
         write_durably(context.policy, DEFAULT_POLICY.encode(), mode=0o644)
     if not context.roots.exists():
         _write_roots(context, [])
     policy(context)
     check_history(context)
-    roots(context)
+    if not roots(context).service_keys:
+        _write_roots(context, _people(context))  # a file of before there were revocation lists
 
 
 def policy(context: Context) -> Policy:
@@ -118,6 +122,11 @@ def _updates(context: Context) -> list[Path]:
     return sorted(context.root_updates.glob("*.json")) if context.root_updates.is_dir() else []
 
 
+def service_key(context: Context) -> MachineKey:
+    """The key that signs revocation lists."""
+    return MachineKey.load(context.service_key)
+
+
 def log(context: Context) -> Log:
     """The transparency log, for appending."""
     return Log(context.log, LogKey.load(context.log_key))
@@ -182,11 +191,14 @@ def _write_roots(context: Context, people: list[Any]) -> None:
             f"{context.roots}: signed by administrators; countersign keys propose, sign and apply change it"
         )
     key = LogKey.load(context.log_key)
+    known = parse_json(context.roots.read_bytes(), str(context.roots)) if context.roots.exists() else {}
+    service = {"public": service_key(context).public.line, "valid_from": "2000-01-01T00:00:00Z", "valid_until": None}
     document = {
         "schema": ROOTS_SCHEMA,
-        "service": {"id": SERVICE_ID, "name": "Countersign"},
+        "service": {"id": SERVICE_ID, "name": "Countersign", "keys": [service]},
         "logs": [{"origin": key.origin, "vkey": key.vkey}],
         "people": people,
+        **{name: known[name] for name in ("gates", "quorum") if name in known},
     }
     data = canonical(document)
     parse_roots(data, str(context.roots))

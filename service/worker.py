@@ -12,7 +12,7 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 from sqlalchemy import select
 
 from evidence import ConflictError
-from service import expiry, progress, statuses, steps, workflows
+from service import expiry, ledger, progress, statuses, steps, workflows
 from service.arrivals import now
 from service.database import RevisionRow
 from service.life import MOVES, State
@@ -140,8 +140,13 @@ class Worker:
                 self.dispatch()
                 self._expire()
                 self._tell()
+                if ledger.due(self._context):
+                    ledger.revocation_list(self._context)
             except Exception as error:  # noqa: BLE001 - tried again a second later, whatever it was
-                log.warning("arrivals and statuses not handed over yet", reason=f"{type(error).__name__}: {error}")
+                log.warning(
+                    "arrivals, statuses or the revocation list not handed over yet",
+                    reason=f"{type(error).__name__}: {error}",
+                )
             self._wake.wait(timeout=_DISPATCH_SECONDS)
 
     def _expire(self) -> None:

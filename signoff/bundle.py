@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bundle: one file with everything that a gate needs to judge a revision offline, beside policy and roots.
 
-It holds the revision manifest, the sign-offs (envelope and log proof with its checkpoint) and the facts documents that
-the statements bind. Canonical JSON, so there is one file for one content.
+It holds the revision manifest, the sign-offs (envelope and log proof with its checkpoint), the facts documents that
+the statements bind, what else was logged (evidence, commitments to panels, keys) and the revocation list, whose
+checkpoint is the newest: every other proof comes with the consistency proof that leads to it. Canonical JSON, so there
+is one file for one content.
 """
 
 from __future__ import annotations
@@ -12,57 +14,52 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from evidence import Artifact, InputError, Json, Revision, Snapshot, canonical, sha256_hex
-from signoff._strict import Count, GitId, Line, Sha256, Sha256Hex, StrictModel, read_document
+from evidence import InputError, Json, Revision, canonical, sha256_hex
+from signoff._strict import StrictModel, decode_base64, encode_base64, read_document
 from signoff.envelope import Envelope
 from signoff.facts import FactsDocument, read_facts
 from signoff.leaves import entry_bytes, leaf
-from signoff.merkle import Hash, leaf_hash
+from signoff.manifests import ManifestDocument, revision_of
+from signoff.merkle import HASH_BYTES, Hash, leaf_hash
 from signoff.proofs import LogProof
+from signoff.revocations import REVOCATIONS_LIMIT, revocations_leaf
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 BUNDLE_SCHEMA = "countersign/bundle/v1"
 BUNDLE_LIMIT = 32 << 20  # bytes
 SIGNOFF_TYPE = "signoff"  # of the log's leaves
 
-
-class BaseEntry(StrictModel):
-    """The base of a revision manifest."""
-
-    commit: GitId
-    tree: GitId
-
-
-class HeadEntry(StrictModel):
-    """The head of a revision manifest."""
-
-    commit: GitId
-    tree: GitId
-    content: Sha256
-
-
-class ArtifactEntry(StrictModel):
-    """An artifact of a revision manifest."""
-
-    name: Line
-    size: Count
-    sha256: Sha256Hex
-
-
-class ManifestDocument(StrictModel):
-    """The revision manifest, ``countersign/revision/v1``."""
-
-    schema_name: Literal["countersign/revision/v1"] = Field(alias="schema")
-    repository: Line
-    base: BaseEntry
-    head: HeadEntry
-    artifacts: tuple[ArtifactEntry, ...]
+_Hashes = Annotated[tuple[Annotated[str, Field(min_length=44, max_length=44)], ...], Field(max_length=64)]
 
 
 class SignoffEntry(StrictModel):
-    """A sign-off: its DSSE envelope, and its c2sp.org/tlog-proof with the checkpoint."""
+    """A sign-off: its DSSE envelope, its c2sp.org/tlog-proof, and the consistency proof to the newest checkpoint."""
+
+    envelope: dict[str, Any]
+    proof: str
+    consistency: _Hashes
+
+
+class LeafEntry(StrictModel):
+    """A leaf of the log that holds a digest."""
+
+    type: Literal["evidence", "key", "panel"]
+    digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+
+
+class LoggedEntry(StrictModel):
+    """What else was logged: its leaf, its proofs, and the salt if it is a commitment to a panel."""
+
+    leaf: LeafEntry
+    proof: str
+    consistency: _Hashes
+    salt: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None
+
+
+class RevocationsEntry(StrictModel):
+    """The revocation list: its DSSE envelope and its proof, whose checkpoint is the newest in the bundle."""
 
     envelope: dict[str, Any]
     proof: str
@@ -75,19 +72,51 @@ class BundleDocument(StrictModel):
     revision: ManifestDocument
     signoffs: Annotated[tuple[SignoffEntry, ...], Field(min_length=1, max_length=100)]
     facts: Annotated[tuple[dict[str, Any], ...], Field(min_length=1, max_length=100)]
+    logged: Annotated[tuple[LoggedEntry, ...], Field(max_length=1000)]
+    revocations: RevocationsEntry
 
 
 @dataclass(frozen=True, slots=True)
 class Signoff:
-    """An envelope and the proof that it is logged."""
+    """An envelope, the proof that it is logged, and how the proof's checkpoint leads to the bundle's newest."""
+
+    envelope: Envelope
+    proof: LogProof
+    consistency: tuple[Hash, ...] = ()
+
+    @property
+    def leaf_hash(self) -> Hash:
+        """The hash of this sign-off's log entry."""
+        return leaf_hash(entry_bytes(signoff_leaf(self.envelope)))
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """Something else in the log. ``salt`` opens a commitment to a panel."""
+
+    kind: str
+    digest: str  # sha256:<hex>
+    proof: LogProof
+    consistency: tuple[Hash, ...] = ()
+    salt: bytes | None = None
+
+    @property
+    def leaf_hash(self) -> Hash:
+        """The hash of its log entry."""
+        return leaf_hash(entry_bytes(leaf(self.kind, digest=self.digest)))
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationList:
+    """The revocation list's envelope and the proof that it is logged."""
 
     envelope: Envelope
     proof: LogProof
 
     @property
     def leaf_hash(self) -> Hash:
-        """The hash of this sign-off's log entry."""
-        return leaf_hash(entry_bytes(signoff_leaf(self.envelope)))
+        """The hash of its log entry."""
+        return leaf_hash(entry_bytes(revocations_leaf(self.envelope)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +126,8 @@ class Bundle:
     revision: Revision
     signoffs: tuple[Signoff, ...]
     facts: Mapping[str, FactsDocument]
+    logged: tuple[Logged, ...]
+    revocations: RevocationList
 
 
 def signoff_leaf(envelope: Envelope) -> dict[str, Json]:
@@ -104,13 +135,21 @@ def signoff_leaf(envelope: Envelope) -> dict[str, Json]:
     return leaf(SIGNOFF_TYPE, envelope=envelope.to_json())
 
 
-def build_bundle(revision: Revision, signoffs: Iterable[Signoff], facts: Iterable[Mapping[str, Json]]) -> bytes:
+def build_bundle(
+    revision: Revision,
+    signoffs: Iterable[Signoff],
+    facts: Iterable[Mapping[str, Json]],
+    logged: Iterable[Logged],
+    revocations: RevocationList,
+) -> bytes:
     """The bundle's bytes.
 
     Args:
         revision: what was signed.
         signoffs: the sign-offs that count now, one a person.
         facts: every facts document that one of their statements binds.
+        logged: all evidence that the statements name, and their signers' keys, as logged.
+        revocations: the newest revocation list.
 
     Raises:
         InputError: the bundle would not be accepted by `read_bundle`.
@@ -120,8 +159,25 @@ def build_bundle(revision: Revision, signoffs: Iterable[Signoff], facts: Iterabl
         {
             "schema": BUNDLE_SCHEMA,
             "revision": revision.manifest(),
-            "signoffs": [{"envelope": one.envelope.to_json(), "proof": one.proof.text} for one in signoffs],
+            "signoffs": [
+                {
+                    "envelope": one.envelope.to_json(),
+                    "proof": one.proof.text,
+                    "consistency": [encode_base64(sibling) for sibling in one.consistency],
+                }
+                for one in signoffs
+            ],
             "facts": [by_digest[key] for key in sorted(by_digest)],
+            "logged": [
+                {
+                    "leaf": leaf(one.kind, digest=one.digest),
+                    "proof": one.proof.text,
+                    "consistency": [encode_base64(sibling) for sibling in one.consistency],
+                    "salt": None if one.salt is None else one.salt.hex(),
+                }
+                for one in sorted(logged, key=lambda one: (one.kind, one.digest))
+            ],
+            "revocations": {"envelope": revocations.envelope.to_json(), "proof": revocations.proof.text},
         }
     )
     read_bundle(data)
@@ -129,7 +185,7 @@ def build_bundle(revision: Revision, signoffs: Iterable[Signoff], facts: Iterabl
 
 
 def read_bundle(data: bytes, what: str = "bundle") -> Bundle:
-    """Read a bundle, all but the statements: those only after their signatures.
+    """Read a bundle, all but the statements and the revocation list: those only after their signatures.
 
     Raises:
         InputError: not a bundle, not canonical, over 32 MiB, or something stands in it twice.
@@ -138,17 +194,34 @@ def read_bundle(data: bytes, what: str = "bundle") -> Bundle:
     facts = {sha256_hex(canonical(entry)): read_facts(entry) for entry in document.facts}
     if list(facts) != sorted(facts) or len(facts) != len(document.facts):
         raise InputError(f"{what}: its facts are not in the order of their digests, or one is there twice")
-    signoffs = tuple(Signoff(Envelope.from_json(one.envelope), LogProof.parse(one.proof)) for one in document.signoffs)
-    return Bundle(_revision(document.revision, what), signoffs, facts)
-
-
-def _revision(manifest: ManifestDocument, what: str) -> Revision:
-    names = [artifact.name for artifact in manifest.artifacts]
-    if names != sorted(set(names)):
-        raise InputError(f"{what}: its artifacts are not in the order of their names, or one is there twice")
-    return Revision(
-        repository=manifest.repository,
-        base=Snapshot(manifest.base.commit, manifest.base.tree, ""),
-        head=Snapshot(manifest.head.commit, manifest.head.tree, manifest.head.content.sha256),
-        artifacts=tuple(Artifact(artifact.name, artifact.size, artifact.sha256) for artifact in manifest.artifacts),
+    order = [(entry.leaf.type, entry.leaf.digest) for entry in document.logged]
+    if order != sorted(set(order)):
+        raise InputError(f"{what}: what else was logged is out of order, or there twice")
+    return Bundle(
+        revision_of(document.revision, what),
+        tuple(
+            Signoff(Envelope.from_json(one.envelope), LogProof.parse(one.proof), _hashes(one.consistency))
+            for one in document.signoffs
+        ),
+        facts,
+        tuple(_logged(one) for one in document.logged),
+        RevocationList(
+            Envelope.from_json(document.revocations.envelope, limit=REVOCATIONS_LIMIT),
+            LogProof.parse(document.revocations.proof),
+        ),
     )
+
+
+def _logged(entry: LoggedEntry) -> Logged:
+    if (entry.salt is not None) != (entry.leaf.type == "panel"):
+        raise InputError("bundle: a salt goes with a commitment to a panel, and with nothing else")
+    salt = None if entry.salt is None else bytes.fromhex(entry.salt)
+    proof = LogProof.parse(entry.proof)
+    return Logged(entry.leaf.type, entry.leaf.digest, proof, _hashes(entry.consistency), salt)
+
+
+def _hashes(written: Sequence[str]) -> tuple[Hash, ...]:
+    hashes = tuple(decode_base64(one, "consistency proof") for one in written)
+    if any(len(one) != HASH_BYTES for one in hashes):
+        raise InputError("consistency proof: a hash that is not 32 bytes")
+    return hashes

@@ -76,24 +76,24 @@ class Envelope:
     assertion: Assertion | None = None  # what else a passkey's signature is over
 
     @staticmethod
-    def read(data: bytes) -> Envelope:
-        """Read a DSSE envelope. A signature without ``kind`` is raw Ed25519, as other DSSE tools make it.
+    def read(data: bytes, *, limit: int = ENVELOPE_LIMIT) -> Envelope:
+        """Read a DSSE envelope of at most ``limit`` bytes.
+
+        A signature without ``kind`` is raw Ed25519, as other DSSE tools make it.
 
         Raises:
             InputError: not an envelope, of another payload type, or with none or several signatures.
         """
-        return _from_model(
-            read_document(EnvelopeDocument, data, "envelope", limit=ENVELOPE_LIMIT, only_canonical=False)
-        )
+        return _from_model(read_document(EnvelopeDocument, data, "envelope", limit=limit, only_canonical=False))
 
     @staticmethod
-    def from_json(document: dict[str, Any]) -> Envelope:
+    def from_json(document: dict[str, Any], *, limit: int = ENVELOPE_LIMIT) -> Envelope:
         """The envelope in a document that was parsed already; only what `to_json` writes is accepted.
 
         Raises:
             InputError: as `read`, or written in another way.
         """
-        envelope = Envelope.read(canonical(document))
+        envelope = Envelope.read(canonical(document), limit=limit)
         if envelope.to_json() != document:
             raise InputError("envelope: not in its one spelling")
         return envelope

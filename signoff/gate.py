@@ -7,12 +7,13 @@ raises on what a bundle, repository or artifact holds: they refuse, and name the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from confine import Repository
 from evidence import InputError, sha256_hex
 from signoff._strict import format_time
+from signoff.breakglass import judge_break_glass
 from signoff.bundle import BUNDLE_LIMIT
 from signoff.verification import Examination, Inputs, Signed, Step
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from evidence import Revision
+    from signoff.breakglass import BreakGlass
     from signoff.states import Requirement
 
 GATE_SCHEMA = "countersign/gate/v1"
@@ -38,6 +41,15 @@ class GateResult:
     revision: str | None
     policy_digest: str | None
     roots_digest: str
+    inputs: tuple[tuple[str, str], ...] = ()  # (name, hexadecimal SHA-256) of bundle and break-glass file
+    rollback: bool = False
+    break_glass: BreakGlass | None = None
+    subject: Revision | None = None  # what the decision is about
+
+    @property
+    def reviewed(self) -> bool:
+        """Whether it is admitted by sign-offs, and not by a broken glass."""
+        return self.admitted and bool(self.steps) and all(step.ok is True for step in self.steps)
 
     @property
     def refused(self) -> Step | None:
@@ -53,6 +65,8 @@ class GateResult:
             "revision": self.revision,
             "policy": None if self.policy_digest is None else {"sha256": self.policy_digest},
             "roots": {"sha256": self.roots_digest},
+            "rollback": self.rollback,
+            "break_glass": None if self.break_glass is None else self.break_glass.to_json(),
             "steps": [step._asdict() for step in self.steps],
             "requirements": [
                 {"name": one.name, "state": one.state.value, "reason": one.reason} for one in self.requirements
@@ -73,26 +87,40 @@ class GateResult:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Emergencies:
+    """What a gate does beyond admitting what counts now.
+
+    ``rollback``: sign-offs count that were in time once and have expired since; whatever is revoked stays refused.
+    ``break_glass``: a file that may admit a revision without a review, see `breakglass`.
+    """
+
+    rollback: bool = False
+    break_glass: Path | None = None
+
+
 def gate(
-    bundle: Path,
+    bundle: Path | None,
     repository: Path,
     artifacts: Mapping[str, Path],
     policy: Path,
     roots: Path,
     now: datetime,
+    emergencies: Emergencies = Emergencies(),
 ) -> GateResult:
     """Judge whether what lies in ``repository`` and ``artifacts`` is what was signed, and may go out.
 
-    What is *not* checked: that the files stay as they are after this returns; that the log showed everybody the same
-    (that takes witnesses); that nothing was signed later and left out of the bundle.
+    What is *not* checked: that the files stay as they are after this returns; that nothing was signed later and left
+    out of the bundle; without a quorum in the roots, that the log showed everybody the same.
 
     Args:
-        bundle: the bundle's file.
+        bundle: the bundle's file; None only where a break-glass file is given.
         repository: a bare repository, or a checkout, of which every file is then compared too.
         artifacts: files by their names in the manifest; those not given must be in the commit.
         policy: the reviewer's policy file.
         roots: the roots file.
         now: the time to judge at, with its zone.
+        emergencies: rollback and broken glass.
 
     Returns:
         Every step with its outcome; refused where anything at all does not hold.
@@ -105,18 +133,45 @@ def gate(
     for name, path in artifacts.items():
         if not path.is_file():
             raise InputError(f"{path}: no such file, for artifact {name!r}")
-    inputs = Inputs(_content(bundle), _content(roots), _content(policy), dict(artifacts), now)
+    if bundle is None and emergencies.break_glass is None:
+        raise InputError("there is no bundle; without one only a break-glass file can admit anything")
+    contents = {"roots": _content(roots), "policy": _content(policy)}
+    glass = None if emergencies.break_glass is None else _content(emergencies.break_glass)
+    held = b"" if bundle is None else _content(bundle)
+    inputs = Inputs(held, contents["roots"], contents["policy"], dict(artifacts), now, emergencies.rollback)
     opened: list[Repository] = []
 
     def open_repository() -> Repository:
-        opened.append(Repository.open(repository))
-        return opened[-1]
+        if not opened:
+            opened.append(Repository.open(repository))
+        return opened[0]
 
     try:
-        return _examine(inputs, Examination(inputs, open_repository))
+        result = _examine(inputs, Examination(inputs, open_repository))
+        if bundle is None:
+            result = replace(result, inputs=())
+        if glass is None:
+            return result
+        broken = judge_break_glass(
+            glass,
+            roots=inputs.roots,
+            policy=contents["policy"],
+            open_repository=open_repository,
+            artifacts=artifacts,
+            now=now,
+        )
     finally:
         for one in opened:
             one.close()
+    subject = broken.subject if broken.admits and not result.admitted else result.subject or broken.subject
+    return replace(
+        result,
+        admitted=result.admitted or broken.admits,
+        revision=None if subject is None else subject.digest,
+        subject=subject,
+        inputs=(*result.inputs, ("break-glass", sha256_hex(glass))),
+        break_glass=broken,
+    )
 
 
 def verify(bundle: Path, roots: Path, now: datetime, policy: Path | None = None) -> GateResult:
@@ -144,8 +199,11 @@ def _examine(inputs: Inputs, examination: Examination) -> GateResult:
         requirements=examination.requirements,
         signed=tuple(examination.signed) if steps[1].ok else (),
         revision=examination.bundle.revision.digest if steps[0].ok else None,
+        subject=examination.bundle.revision if steps[0].ok else None,
         policy_digest=None if inputs.policy is None else sha256_hex(inputs.policy),
         roots_digest=sha256_hex(inputs.roots),
+        inputs=(("bundle", sha256_hex(inputs.bundle)),),
+        rollback=inputs.rollback,
     )
 
 

@@ -18,7 +18,7 @@ from evidence import InputError, Json, VerificationError
 from signoff._disk import UNFINISHED, Disk
 from signoff.leaves import entry_bytes
 from signoff.merkle import EMPTY_ROOT, leaf_hash, root
-from signoff.notes import Checkpoint, open_checkpoint
+from signoff.notes import Checkpoint, key_id, open_checkpoint, split_note
 from signoff.reader import LogReader, check_root
 from signoff.tiles import CHECKPOINT, TILE_HEIGHT, TILE_WIDTH, TileReader, hash_tree, pack_entries, tile_path
 
@@ -78,6 +78,30 @@ class Log(LogReader):
             self._sign(Checkpoint(self.key.name, size, root(TileReader(self.directory, size), size)))
             self._drop_partials(full)
         return reader.size
+
+    def add_cosignatures(self, note: bytes) -> bool:
+        """Serve the checkpoint with the witnesses' lines of ``note`` too. What was there of the same key is replaced.
+
+        What is *not* checked: that they hold. `witness.ask` has done that.
+
+        Returns:
+            Whether they were added; False if the log has signed another checkpoint since.
+
+        Raises:
+            VerificationError: not a note, or the log on disk is damaged.
+        """
+        text, added = split_note(note)
+        with self._locked():
+            self._recover()
+            served, _ = self.head()
+            known_text, known = split_note(served)
+            if known_text != text:
+                return False
+            own = (self.key.name, key_id(self.key.name, self.key.public))
+            lines = {(line.name, line.key_id): line for line in known}
+            lines |= {(line.name, line.key_id): line for line in added if (line.name, line.key_id) != own}
+            self._publish(CHECKPOINT, (text + "\n" + "".join(line.text for line in lines.values())).encode())
+        return True
 
     def _write_tiles(self, reader: TileReader, added: Sequence[bytes]) -> list[tuple[int | str, int]]:
         """Write entry bundles and tiles, bottom up. Returns the tiles that are now full."""

@@ -3,23 +3,19 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from evidence import ConflictError, InputError
-from signoff._strict import decode_base64, encode_base64
+from evidence import InputError
+from signoff._keyfile import PrivateText, read_private, write_private
 from signoff.notes import NoteKey, check_key_name, key_id, signature_line
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_PREFIX = "PRIVATE+KEY+"
-_ED25519 = b"\x01"
+_ED25519 = 1  # signature type of c2sp.org/signed-note
 _SEED_BYTES = 32
-_FILE_LIMIT = 4096
 
 
 class LogKey:
@@ -57,22 +53,9 @@ class LogKey:
         Raises:
             ConflictError: the file exists; a log's key is never overwritten.
         """
-        seed = encode_base64(_ED25519 + self._private.private_bytes_raw())
-        text = f"{_PREFIX}{self.origin}+{key_id(self.origin, self.public.public).hex()}+{seed}\n"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f".{path.name}.{os.getpid()}")
-        fresh.unlink(missing_ok=True)
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.link(fresh, path)
-        except FileExistsError as error:
-            raise ConflictError(f"{path}: exists; a log's key is never overwritten") from error
-        finally:
-            fresh.unlink(missing_ok=True)
+        identifier = key_id(self.origin, self.public.public).hex()
+        text = PrivateText(self.origin, identifier, _ED25519, self._private.private_bytes_raw())
+        write_private(path, text, "a log's key")
 
     @staticmethod
     def load(path: Path) -> LogKey:
@@ -81,33 +64,14 @@ class LogKey:
         Raises:
             InputError: no such file, readable by others, or not a log key.
         """
-        try:
-            with path.open("rb") as file:
-                mode = os.fstat(file.fileno()).st_mode
-                raw = file.read(_FILE_LIMIT)
-        except OSError as error:
-            raise InputError(f"{path}: the log's key cannot be read: {error.strerror}") from error
-        if not stat.S_ISREG(mode) or mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise InputError(f"{path}: the log's key is open to others; chmod 600 it, and replace it if it was read")
-        return _parse(raw, path)
+        text = read_private(path, "the log's key")
+        if text.kind != _ED25519 or len(text.seed) != _SEED_BYTES:
+            raise InputError(f"{path}: not an Ed25519 log key")
+        key = LogKey(text.name, Ed25519PrivateKey.from_private_bytes(text.seed))
+        if text.identifier != key_id(key.origin, key.public.public).hex():
+            raise InputError(f"{path}: damaged; the key's id is not its own")
+        return key
 
     def sign(self, text: str) -> bytes:
         """The signed note over ``text``, which ends in a newline."""
         return (text + "\n" + signature_line(self.public, self._private.sign(text.encode()))).encode()
-
-
-def _parse(raw: bytes, path: Path) -> LogKey:
-    try:
-        text = raw.decode("utf-8").strip()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not a log key") from error
-    parts = text.removeprefix(_PREFIX).split("+", 2)
-    if not text.startswith(_PREFIX) or len(parts) != 3:  # noqa: PLR2004 - origin, id, seed
-        raise InputError(f"{path}: not a log key")
-    material = decode_base64(parts[2], str(path))
-    if material[:1] != _ED25519 or len(material) != 1 + _SEED_BYTES:
-        raise InputError(f"{path}: not an Ed25519 log key")
-    key = LogKey(parts[0], Ed25519PrivateKey.from_private_bytes(material[1:]))
-    if parts[1] != key_id(key.origin, key.public.public).hex():
-        raise InputError(f"{path}: damaged; the key's id is not its own")
-    return key

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -23,9 +24,22 @@ _MAX_SIZE_DIGITS = 18
 _STEP = "checkpoint"
 
 
-def key_id(name: str, public: bytes) -> bytes:
-    """The four bytes by which a note names an Ed25519 key."""
-    return hashlib.sha256(name.encode() + b"\n" + _ED25519 + public).digest()[:_ID_BYTES]
+class NoteSignature(NamedTuple):
+    """A signature line of a note, as written."""
+
+    name: str
+    key_id: bytes
+    signature: bytes
+
+    @property
+    def text(self) -> str:
+        """The line, with its newline."""
+        return f"{_DASH}{self.name} {encode_base64(self.key_id + self.signature)}\n"
+
+
+def key_id(name: str, public: bytes, kind: bytes = _ED25519) -> bytes:
+    """The four bytes by which a note names a key; ``kind`` is the signature type's byte."""
+    return hashlib.sha256(name.encode() + b"\n" + kind + public).digest()[:_ID_BYTES]
 
 
 def check_key_name(name: str) -> str:
@@ -87,7 +101,7 @@ class Checkpoint:
 
 def signature_line(key: NoteKey, signature: bytes) -> str:
     """One line of signature of a note, with its newline."""
-    return f"{_DASH}{key.name} {encode_base64(key_id(key.name, key.public) + signature)}\n"
+    return NoteSignature(key.name, key_id(key.name, key.public), signature).text
 
 
 def open_note(note: bytes, key: NoteKey) -> str:
@@ -96,11 +110,9 @@ def open_note(note: bytes, key: NoteKey) -> str:
     Raises:
         VerificationError: not a note, no signature by ``key``, or a wrong one.
     """
-    try:
-        text, lines = _split_note(note)
-        signatures = [signature for line in lines if (signature := _signature_by(key, line)) is not None]
-    except (InputError, UnicodeDecodeError) as error:
-        raise VerificationError(_STEP, f"not a signed note: {error}") from error
+    text, lines = split_note(note)
+    own = (key.name, key_id(key.name, key.public))
+    signatures = [line.signature for line in lines if (line.name, line.key_id) == own]
     if len(signatures) != 1:
         raise VerificationError(_STEP, f"{len(signatures)} signatures by the log {key.name}; one is needed")
     try:
@@ -118,12 +130,21 @@ def open_checkpoint(note: bytes, key: NoteKey) -> Checkpoint:
     Raises:
         VerificationError: as `open_note`; another origin than the key's; not the text of a checkpoint.
     """
-    lines = open_note(note, key).split("\n")
+    return parse_checkpoint(open_note(note, key), key.name)
+
+
+def parse_checkpoint(text: str, name: str) -> Checkpoint:
+    """The checkpoint in a note's text, of which the signature was verified already.
+
+    Raises:
+        VerificationError: of another origin than ``name``, or not the text of a checkpoint.
+    """
+    lines = text.split("\n")
     if len(lines) != 4 or lines[3]:  # noqa: PLR2004 - origin, size, root, and nothing after the last newline
         raise VerificationError(_STEP, "not the three lines of a checkpoint; extension lines are not used here")
     origin, size, encoded = lines[:3]
-    if origin != key.name:
-        raise VerificationError(_STEP, f"of the log {origin[:100]!r}, not {key.name!r}")
+    if origin != name:
+        raise VerificationError(_STEP, f"of the log {origin[:100]!r}, not {name!r}")
     if not size.isascii() or not size.isdigit() or len(size) > _MAX_SIZE_DIGITS or str(int(size)) != size:
         raise VerificationError(_STEP, "the size is not a plain number")
     try:
@@ -133,6 +154,19 @@ def open_checkpoint(note: bytes, key: NoteKey) -> Checkpoint:
     if len(tree_hash) != HASH_BYTES:
         raise VerificationError(_STEP, "the root hash is not 32 bytes")
     return Checkpoint(origin, int(size), tree_hash)
+
+
+def split_note(note: bytes) -> tuple[str, tuple[NoteSignature, ...]]:
+    """A note's text and its signature lines. None of them is verified.
+
+    Raises:
+        VerificationError: not a note.
+    """
+    try:
+        text, lines = _split_note(note)
+        return text, tuple(_signature(line) for line in lines)
+    except (InputError, UnicodeDecodeError) as error:
+        raise VerificationError(_STEP, f"not a signed note: {error}") from error
 
 
 def _split_note(note: bytes) -> tuple[str, list[str]]:
@@ -150,7 +184,7 @@ def _split_note(note: bytes) -> tuple[str, list[str]]:
     return text + "\n", lines
 
 
-def _signature_by(key: NoteKey, line: str) -> bytes | None:
+def _signature(line: str) -> NoteSignature:
     parts = line.removeprefix(_DASH).split(" ")
     if not line.startswith(_DASH) or len(parts) != 2:  # noqa: PLR2004 - name and signature
         raise InputError("a signature line that is not '\u2014 <name> <base64>'")
@@ -159,6 +193,4 @@ def _signature_by(key: NoteKey, line: str) -> bytes | None:
     material = decode_base64(encoded, "signature line")
     if len(material) <= _ID_BYTES:
         raise InputError("a signature line without a signature")
-    if name != key.name or material[:_ID_BYTES] != key_id(key.name, key.public):
-        return None
-    return material[_ID_BYTES:]
+    return NoteSignature(name, material[:_ID_BYTES], material[_ID_BYTES:])

@@ -46,6 +46,15 @@ synced_passkeys = false         # whether a passkey that may have copies in a cl
 
 [time]
 max_age_days = 90               # how long after it was signed a statement counts, whatever it says itself
+
+[log]
+checkpoint_hours = 168          # how old the log's newest checkpoint in a bundle may be
+revocations_hours = 168         # how old the revocation list may be
+
+[break_glass]                   # an emergency: what goes out without a review
+people = 2                      # distinct people with the role "break-glass"
+organizations = 2               # distinct organisations among them, two at least
+hours = 24                      # how long after it was signed it counts
 """
 
 FIXED_REQUIREMENTS = frozenset(
@@ -109,11 +118,27 @@ class IndependenceRules(StrictModel):
     declarations: bool
 
 
+class LogRules(StrictModel):
+    """How old what the log says may be."""
+
+    checkpoint_hours: Annotated[int, Field(ge=1, le=8784)]
+    revocations_hours: Annotated[int, Field(ge=1, le=8784)]
+
+
+class BreakGlassRules(StrictModel):
+    """How many must agree in an emergency, and for how long that counts."""
+
+    people: Annotated[int, Field(ge=2, le=100)]
+    organizations: Annotated[int, Field(ge=2, le=100)]
+    hours: Annotated[int, Field(ge=1, le=168)]
+
+
 class PolicyDocument(StrictModel):
     """The policy file as written, schema version 1.
 
     Every key is needed: what is left out is not a choice. Tables that may be left out are `signing`, without which no
-    synced passkey counts, and those that only ask for more: `independence`, `lanes`, `requirements` and `expedited`.
+    synced passkey counts, `break_glass`, without which there is no way past the review, and those that only ask for
+    more: `independence`, `lanes`, `requirements` and `expedited`.
     """
 
     schema_version: Annotated[int, Field(ge=1, le=1)]
@@ -121,6 +146,8 @@ class PolicyDocument(StrictModel):
     findings: Findings
     evidence: EvidenceRules
     time: TimeRules
+    log: LogRules
+    break_glass: BreakGlassRules | None = None
     signing: SigningRules = SigningRules(synced_passkeys=False)
     independence: IndependenceRules = IndependenceRules(declarations=False)
     lanes: tuple[Lane, ...] = ()
@@ -181,4 +208,7 @@ def parse_policy(data: bytes, what: str = "policy") -> Policy:
     if rules.approvals.organizations > rules.approvals.people:
         raise PolicyError(f"{what}: approvals.organizations is above approvals.people; nothing could meet it")
     check_rules(rules.requirements, rules.lanes, rules.expedited, FIXED_REQUIREMENTS, what)
+    emergency = rules.break_glass
+    if emergency is not None and emergency.organizations > emergency.people:
+        raise PolicyError(f"{what}: break_glass.organizations is above break_glass.people; nothing could meet it")
     return Policy(rules, sha256_hex(data))

@@ -93,15 +93,17 @@ class LogReader:
         proof.verify(reader.hashes(0, index // TILE_WIDTH)[index % TILE_WIDTH], self.key)
         return proof
 
-    def index_of(self, document: Mapping[str, Json]) -> int | None:
-        """Where a leaf stands, the first time; None if it was never logged. Tiles of hashes are read, no entries.
+    def index_of(self, document: Mapping[str, Json], first: int = 0) -> int | None:
+        """Where a leaf stands, the first time from the tile of entry ``first`` on; None if nowhere.
+
+        Tiles of hashes are read, no entries.
 
         Raises:
             VerificationError: the log on disk is damaged.
         """
         wanted = leaf_hash(entry_bytes(document))
         reader = TileReader(self.directory, self.size)
-        for tile in range((reader.size + TILE_WIDTH - 1) // TILE_WIDTH):
+        for tile in range(first // TILE_WIDTH, (reader.size + TILE_WIDTH - 1) // TILE_WIDTH):
             hashes = reader.hashes(0, tile)
             if wanted in hashes:
                 return tile * TILE_WIDTH + hashes.index(wanted)

@@ -11,9 +11,11 @@ from pydantic import Field
 
 from evidence import InputError, PolicyError, sha256_hex
 from signoff._strict import Line, Sha256, StrictModel, Time, parse_time, read_document
+from signoff.cosignatures import ED25519_COSIGNATURE
 from signoff.independence import Declaration  # noqa: TC001 - pydantic reads it when it builds the model
 from signoff.keys import PublicKey
 from signoff.notes import NoteKey
+from signoff.quorum import QUORUM_LIMIT, Quorum, parse_quorum
 from signoff.statement import Reviewer
 
 if TYPE_CHECKING:
@@ -68,10 +70,18 @@ class LogEntry(StrictModel):
 
 
 class ServiceEntry(StrictModel):
-    """The review service that the roots are of."""
+    """The review service that the roots are of, and the keys by which it signs revocation lists."""
 
     id: Line
     name: Line
+    keys: tuple[KeyEntry, ...] = ()
+
+
+class GateEntry(StrictModel):
+    """A gate of the deployer's, and the keys by which it signs what it decided."""
+
+    id: Line
+    keys: Annotated[tuple[KeyEntry, ...], Field(min_length=1)]
 
 
 class RootsDocument(StrictModel):
@@ -81,6 +91,8 @@ class RootsDocument(StrictModel):
     service: ServiceEntry
     logs: tuple[LogEntry, ...] = ()
     people: tuple[PersonEntry, ...] = ()
+    gates: tuple[GateEntry, ...] = ()
+    quorum: Annotated[str, Field(max_length=QUORUM_LIMIT)] | None = None  # a c2sp.org/tlog-policy
     administration: AdministrationEntry | None = None
 
 
@@ -122,6 +134,14 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Gate:
+    """A gate whose decisions count."""
+
+    id: str
+    keys: tuple[PersonKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Roots:
     """The roots file, read and found to be without contradictions. ``digest`` is the file's, hexadecimal SHA-256."""
 
@@ -129,6 +149,9 @@ class Roots:
     people: tuple[Person, ...]
     logs: tuple[NoteKey, ...]
     digest: str
+    service_keys: tuple[PersonKey, ...] = ()
+    gates: tuple[Gate, ...] = ()
+    quorum: Quorum | None = None  # None: no witness is asked for
     administration: AdministrationEntry | None = None
 
     @property
@@ -192,20 +215,29 @@ def parse_roots(data: bytes, what: str = "roots") -> Roots:
         document = read_document(RootsDocument, data, what, limit=_LIMIT, only_canonical=False)
         people = tuple(_person(entry, what) for entry in document.people)
         logs = tuple(_log(entry, what) for entry in document.logs)
+        service = tuple(_key(key, f"{what}: service") for key in document.service.keys)
+        gates = tuple(
+            Gate(gate.id, tuple(_key(key, f"{what}: {gate.id}") for key in gate.keys)) for gate in document.gates
+        )
     except InputError as error:
         raise PolicyError(str(error)) from error
     _no_twice([fold_name(person.id) for person in people], f"{what}: two people with the id")
     _no_twice([email for person in people for email in sorted(person.emails)], f"{what}: two people with the address")
     _no_twice([log.name for log in logs], f"{what}: two keys for the log")
+    _no_twice([fold_name(gate.id) for gate in gates], f"{what}: two gates with the id")
     keys = [entry.key for person in people for entry in person.keys]
+    keys += [entry.key for entry in (*service, *(entry for gate in gates for entry in gate.keys))]
     keys += [PublicKey.from_ed25519(log.public) for log in logs]
+    quorum = None if document.quorum is None else _quorum(document.quorum, logs, what)
+    if quorum is not None:
+        witnesses = [key for key in quorum.witnesses.values() if key.kind == ED25519_COSIGNATURE]
+        keys += [PublicKey.from_ed25519(key.public) for key in witnesses]
     _no_key_twice(keys, f"{what}: one key in two places:")
     _no_twice([one for person in people for one in sorted(person.accounts)], f"{what}: two people with the account")
-    if document.administration is not None:
-        administrators = sum("administrator" in person.roles and bool(person.keys) for person in people)
-        if administrators < document.administration.threshold:
-            raise PolicyError(f"{what}: fewer administrators than its threshold; nobody could change it")
-    return Roots(document.service.id, people, logs, sha256_hex(data), document.administration)
+    plan = document.administration
+    if plan is not None and plan.threshold > sum("administrator" in one.roles and bool(one.keys) for one in people):
+        raise PolicyError(f"{what}: fewer administrators than its threshold; nobody could change it")
+    return Roots(document.service.id, people, logs, sha256_hex(data), service, gates, quorum, plan)
 
 
 def fold_email(email: str) -> str:
@@ -249,6 +281,15 @@ def _log(entry: LogEntry, what: str) -> NoteKey:
     if key.name != entry.origin:
         raise InputError(f"{what}: the log {entry.origin!r} has the key of {key.name!r}")
     return key
+
+
+def _quorum(text: str, logs: tuple[NoteKey, ...], what: str) -> Quorum:
+    """The witness policy. A log that it names is one of the roots' own: no other is let in by it."""
+    quorum = parse_quorum(text.encode(), f"{what}: quorum")
+    others = [key.name for key in quorum.logs if key not in logs]
+    if others:
+        raise PolicyError(f"{what}: quorum: the log {others[0]!r} is not among the roots' logs, or with another key")
+    return quorum
 
 
 def _no_twice(values: list[str], complaint: str) -> None:

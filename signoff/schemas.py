@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from signoff.breakglass import BreakGlassDocument, EmergencyStatement
 from signoff.bundle import BundleDocument
 from signoff.envelope import EnvelopeDocument
 from signoff.facts import FactsDocument
 from signoff.policy import PolicyDocument
+from signoff.revocations import RevocationsDocument
 from signoff.rootchain import UpdateDocument
 from signoff.roots import RootsDocument
 from signoff.statement import Statement
+from signoff.summary import SummaryDocument
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,10 +26,14 @@ if TYPE_CHECKING:
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _MODELS: Mapping[str, type[StrictModel]] = {
+    "break-glass": BreakGlassDocument,
+    "break-glass-statement": EmergencyStatement,
     "bundle": BundleDocument,
     "envelope": EnvelopeDocument,
     "facts": FactsDocument,
+    "gate-decision": SummaryDocument,
     "policy": PolicyDocument,
+    "revocations": RevocationsDocument,
     "roots": RootsDocument,
     "roots-update": UpdateDocument,
     "statement": Statement,
@@ -42,7 +49,10 @@ def _schema(name: str, model: type[StrictModel]) -> dict[str, Any]:
     made = model.model_json_schema(by_alias=True)
     if name == "bundle":
         made["properties"]["facts"]["items"] = {"$ref": "facts.schema.json"}
-        made["$defs"]["SignoffEntry"]["properties"]["envelope"] = {"$ref": "envelope.schema.json"}
+        for entry in ("SignoffEntry", "RevocationsEntry"):
+            made["$defs"][entry]["properties"]["envelope"] = {"$ref": "envelope.schema.json"}
+    if name == "break-glass":
+        made["properties"]["approvals"]["items"] = {"$ref": "envelope.schema.json"}
     head = {
         "$schema": _DIALECT,
         "$id": f"https://countersign.dev/schemas/{name}.schema.json",

@@ -8,15 +8,18 @@ to be. Everything but the roots and the policy may come from an attacker: nothin
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from evidence import CountersignError, InputError, PolicyError, VerificationError, sha256_hex
+from evidence import CountersignError, InputError, PolicyError, sha256_hex
+from signoff._logged import LogFindings, Vote, check_logged, check_revoked
 from signoff._subject import check_subject
 from signoff.bundle import Bundle, read_bundle
 from signoff.envelope import verify_envelope
 from signoff.facts import check_bound, policy_facts
 from signoff.policy import Policy, parse_policy
-from signoff.requirements import Voter, admits, declared, evaluate, in_time
+from signoff.requirements import CLOCK_SKEW, Voter, admits, declared, evaluate, in_time
+from signoff.revocations import Revocations, read_revocations
 from signoff.roots import READ_ONLY, fold_name, parse_roots
 from signoff.statement import FACTS_NAME, Statement, read_statement
 
@@ -40,9 +43,11 @@ STEPS: tuple[tuple[int, str, str], ...] = (
     (3, "people", "The signers are distinct people with distinct keys, and speak of one target."),
     (4, "policy", "The policy is the one that was signed."),
     (5, "subject", "Manifest, facts, repository and artifacts are the ones that were signed."),
-    (6, "log", "Each sign-off is in the log, under a checkpoint that the log signed."),
-    (7, "time", "No sign-off is from the future, expired or too old."),
-    (8, "requirements", "The policy's requirements are met."),
+    (6, "log", "Everything is in the log, in its order, under checkpoints that the log and enough witnesses signed."),
+    (7, "freshness", "The newest checkpoint and the revocation list are not too old."),
+    (8, "time", "No sign-off is from the future, expired or too old."),
+    (9, "revocation", "Neither revision, sign-off nor key is revoked."),
+    (10, "requirements", "The policy's requirements are met."),
 )
 
 
@@ -74,6 +79,7 @@ class Inputs:
     policy: bytes | None
     artifacts: Mapping[str, Path]
     now: datetime
+    rollback: bool = False  # whether sign-offs count that were in time once and have expired since
 
 
 @dataclass
@@ -89,6 +95,9 @@ class Examination:
     _policy: Policy | None = None
     _people: tuple[tuple[str, str], ...] = ()
     _paths: tuple[str, ...] | None = None
+    _votes: list[Vote] = field(default_factory=list)
+    _revocations: Revocations | None = None
+    _found: LogFindings | None = None
 
     @property
     def bundle(self) -> Bundle:
@@ -133,8 +142,10 @@ class Examination:
             4: self._check_policy,
             5: self._check_subject,
             6: self._check_log,
-            7: self._check_time,
-            8: self._judge,
+            7: self._check_freshness,
+            8: self._check_time,
+            9: self._check_revoked,
+            10: self._judge,
         }
         try:
             found = methods[number]()
@@ -157,12 +168,30 @@ class Examination:
             key = verify_envelope(signoff.envelope, self.roots.keys)
             person, entry = self.roots.owner(key)
             statement = read_statement(signoff.envelope.payload)
-            for moment, when in ((statement.signed_at, "when it signed"), (self.inputs.now, "now")):
+            moments = [(statement.signed_at, "when it signed")]
+            if self.roots.quorum is None:  # nobody else dates it, so the key must count to this day
+                moments.append((self.inputs.now, "now"))
+            for moment, when in moments:
                 if not entry.valid_at(moment):
                     raise InputError(f"the key {key.fingerprint} of {person.id} does not count {when}")
             _check_reviewer(statement, person)
             self.signed.append(Signed(person, key, statement, signoff.envelope.synced))
+            self._votes.append(Vote(person.id, key, entry, statement, signoff))
+        self._revocations = self._read_revocations()
         return "; ".join(f"{one.person.id} by {one.key.fingerprint}" for one in self.signed)
+
+    def _read_revocations(self) -> Revocations:
+        """The revocation list, by a key of the service that counted when it was issued."""
+        envelope, entries = self.bundle.revocations.envelope, self.roots.service_keys
+        if not entries:
+            raise PolicyError("the roots name no key of the service, so no revocation list can be checked")
+        key = verify_envelope(envelope, [entry.key for entry in entries])
+        found = read_revocations(envelope.payload)
+        if not any(entry.key.blob == key.blob and entry.valid_at(found.issued_at) for entry in entries):
+            raise InputError(f"the service's key {key.fingerprint} did not count when the revocation list was issued")
+        if found.service != self.roots.service_id:
+            raise InputError(f"the revocation list is of the service {found.service!r}")
+        return found
 
     def _check_people(self) -> str:
         _no_twice(
@@ -210,35 +239,71 @@ class Examination:
         return found
 
     def _check_log(self) -> str:
-        found = []
-        for signoff in self.bundle.signoffs:
-            key = self.roots.log(signoff.proof.origin)
-            if key is None:
-                raise VerificationError("log", f"the log {signoff.proof.origin[:100]!r} is not in the roots file")
-            checkpoint = signoff.proof.verify(signoff.leaf_hash, key)
-            found.append(f"entry {signoff.proof.index} of {checkpoint.size} in {checkpoint.origin}")
-        return "; ".join(found)
+        found = check_logged(self.bundle, self.roots, self._votes, self._list)
+        self._found = found
+        where = ", ".join(str(place.number) for place in found.places)
+        by = "no witness is asked for" if found.newest_at is None else f"witnessed {found.newest_at:%Y-%m-%d %H:%M} UTC"
+        return f"entry {where} of {found.newest.size} in {found.newest.origin}; {by}"
+
+    @property
+    def _list(self) -> Revocations:
+        if self._revocations is None:
+            raise InputError("the revocation list has not been read")
+        return self._revocations
+
+    @property
+    def _in_log(self) -> LogFindings:
+        if self._found is None:
+            raise InputError("the log has not been looked at")
+        return self._found
+
+    def _check_freshness(self) -> str | None:
+        """Without witnesses the checkpoint has no time but that of the list, which is the last thing in it."""
+        if self._policy is None:
+            return None
+        rules, issued = self._policy.rules.log, self._list.issued_at
+        for what, moment, hours in (
+            ("checkpoint", self._in_log.newest_at or issued, rules.checkpoint_hours),
+            ("revocation list", issued, rules.revocations_hours),
+        ):
+            if moment > self.inputs.now + CLOCK_SKEW:
+                raise InputError(f"the {what} is from the future, {moment:%Y-%m-%d %H:%M} UTC")
+            if moment + timedelta(hours=hours) <= self.inputs.now:
+                raise InputError(f"the {what} of {moment:%Y-%m-%d %H:%M} UTC is over {hours} h old; get a new bundle")
+        return f"revocation list {self._list.number} of {issued:%Y-%m-%d %H:%M} UTC"
 
     def _check_time(self) -> str:
-        """Without a policy only the statements' own limits are known."""
-        now = self.inputs.now
+        """Without a policy only the statements' own limits are known. A rollback's must have held once."""
         for one in self.signed:
-            late = in_time(_voter(one, now), self._policy, now)
+            late = in_time(_voter(one, self._counted_at), self._policy, self._counted_at)
             if late:
                 raise InputError(late)
         earliest = min(one.statement.expires_at for one in self.signed)
+        if self.inputs.rollback and earliest <= self.inputs.now:
+            return f"a rollback: expired at {earliest:%Y-%m-%d %H:%M} UTC"
         return f"counts until {earliest:%Y-%m-%d %H:%M} UTC"
+
+    @property
+    def _counted_at(self) -> datetime:
+        """The time that limits are held against: now, or in a rollback when the last of the sign-offs was made."""
+        if not self.inputs.rollback:
+            return self.inputs.now
+        return min(self.inputs.now, max(one.statement.signed_at for one in self.signed))
+
+    def _check_revoked(self) -> str:
+        check_revoked(self.bundle, self._votes, self._in_log.places, self._list)
+        return f"nothing of it is on revocation list {self._list.number}"
 
     def _judge(self) -> str | None:
         if self._policy is None:
             return None
         facts = policy_facts(
             tuple(self.bundle.facts.values()),
-            votes=[_voter(one, self.inputs.now) for one in self.signed],
+            votes=[_voter(one, self._counted_at) for one in self.signed],
             people=self._people,
             paths=self._paths,
             roots=self.roots,
-            now=self.inputs.now,
+            now=self._counted_at,
         )
         self.requirements = evaluate(self._policy, facts)
         if not admits(self.requirements):

@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The API, version 1: what CI sends and asks. Errors are RFC 9457 problem+json."""
 
-from service.api.changes import router
+from fastapi import APIRouter
+
+from service.api import changes, decisions
+
+router = APIRouter()
+router.include_router(changes.router)
+router.include_router(decisions.router)
 
 __all__ = ["router"]

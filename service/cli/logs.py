@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,10 +14,16 @@ import signoff
 from evidence import InputError, Json, parse_json, sha256_hex
 from service.cli.output import as_text, show, write
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from service.context import Context
+
 app = typer.Typer(help="Look at the transparency log, and check it.", no_args_is_help=True, rich_markup_mode=None)
 
 _Log = Annotated[Path, typer.Option("--log", help="The log's folder: checkpoint and tile/.")]
 _Roots = Annotated[Path, typer.Option("--roots", help="The roots file that names the log's key.")]
+_Data = Annotated[Path, typer.Option("--data", help="The service's data folder.")]
 _Format = Annotated[str, typer.Option(help="text or json.")]
 
 
@@ -63,6 +71,65 @@ def verify(
         show(as_text({"schema": "countersign/log-verify/v1", "origin": origin, "size": size, "holds": True}))
     else:
         show(f"{checkpoint.origin}: {checkpoint.size} entries, every tile and the signed root agree")
+
+
+@app.command()
+def revoke(
+    kind: Annotated[str, typer.Argument(help="statement, key or revision.")],
+    sha256: Annotated[str, typer.Argument(help="Its SHA-256 in hexadecimal; of a key, of its OpenSSH blob.")],
+    data: _Data,
+    reason: Annotated[str, typer.Option("--reason", help="Why.")],
+    since: Annotated[str | None, typer.Option("--since", help="From when on, as 2026-01-31T12:00:00Z; now.")] = None,
+) -> None:
+    """Revoke a sign-off, a key or a revision: a new revocation list is signed and logged at once."""
+    try:
+        what = signoff.RevokedKind(kind)
+        moment = datetime.now(UTC) if since is None else datetime.fromisoformat(since)
+    except ValueError as error:
+        raise InputError(f"{kind[:40]!r} since {since!r}: write statement, key or revision, and a time") from error
+    from service import ledger  # noqa: PLC0415 - what the other commands need not wait for
+
+    with _service(data) as context:
+        made = ledger.revoke(context, what, sha256, reason, moment)
+    show(f"revoked; the new list is entry {made.proof.index} of the log")
+
+
+@app.command("revocations")
+def issue_revocations(data: _Data) -> None:
+    """Log a new revocation list if the last one is a day old; run it at intervals. Says where the newest stands."""
+    from service import ledger  # noqa: PLC0415 - as above
+
+    with _service(data) as context:
+        made = ledger.revocation_list(context)
+    listed = signoff.read_revocations(made.envelope.payload)
+    issued = f"{listed.issued_at:%Y-%m-%d %H:%M} UTC"
+    show(f"list {listed.number} of {issued}: {len(listed.revoked)} revoked, entry {made.proof.index}")
+
+
+@app.command()
+def compare(data: _Data) -> None:
+    """Hold the service's database against its log; exit 1 with the first sign-off that differs, or is in one only."""
+    from service import reckoning  # noqa: PLC0415 - as above
+
+    with _service(data) as context:
+        count = reckoning.compare(context)
+    show(f"{count} sign-offs, in the database as in the log")
+
+
+@contextmanager
+def _service(data: Path) -> Iterator[Context]:
+    from service import trust  # noqa: PLC0415 - as above
+    from service.context import Context  # noqa: PLC0415 - as above
+    from service.settings import Settings  # noqa: PLC0415 - as above
+
+    if not data.is_dir():
+        raise InputError(f"{data}: no such folder; --data takes the service's data folder")
+    context = Context.open(Settings(data_dir=data))
+    try:
+        trust.prepare(context)
+        yield context
+    finally:
+        context.close()
 
 
 def _reader(log: Path, roots: Path) -> signoff.LogReader:

@@ -12,7 +12,20 @@ from typing import Annotated
 import typer
 
 from evidence import VERSION, CountersignError
-from service.cli import absolutes, examining, keys, logs, models, panels, policies, serving, signing, submitting
+from service.cli import (
+    absolutes,
+    deciding,
+    examining,
+    keys,
+    logs,
+    models,
+    panels,
+    policies,
+    serving,
+    signing,
+    submitting,
+    witnesses,
+)
 from service.cli.output import say
 
 BAD_INPUT = 2
@@ -25,8 +38,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for module in (examining, absolutes, models, signing, submitting, serving):
+for module in (examining, absolutes, models, signing, deciding, submitting, serving):
     module.register(app)
+logs.app.add_typer(witnesses.app, name="witness")
 app.add_typer(logs.app, name="log")
 app.add_typer(keys.app, name="keys")
 app.add_typer(panels.app, name="panel")

@@ -5,13 +5,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import signoff
 from evidence import InputError, canonical
+from service.cli.deciding import Decider
 from service.cli.output import as_text, leave, say, show, write
+
+if TYPE_CHECKING:
+    from evidence import Json
 
 _FAILED = 1
 _MAX_STATEMENT = 64 << 10
@@ -105,18 +109,44 @@ def verify_command(
     _finish(result, holds=result.holds, form=format)
 
 
-def gate_command(
-    bundle: Annotated[Path, typer.Option("--bundle", help="The bundle's file.")],
+def gate_command(  # noqa: PLR0913, PLR0917 - one argument an option
     repo: Annotated[Path, typer.Option("--repo", help="What is to be deployed: a repository or a checkout.")],
     policy: _Policy,
     roots: _Roots,
+    bundle: Annotated[Path | None, typer.Option("--bundle", help="The bundle's file.")] = None,
     artifact: Annotated[list[str] | None, typer.Option("--artifact", help="NAME=FILE, as often as needed.")] = None,
+    break_glass: Annotated[
+        Path | None, typer.Option("--break-glass", help="An emergency's approvals; recorded whatever comes of them.")
+    ] = None,
+    gate_id: Annotated[str | None, typer.Option("--gate-id", help="This gate's id, as in the roots file.")] = None,
+    gate_key: Annotated[Path | None, typer.Option("--gate-key", help="The Ed25519 key that signs decisions.")] = None,
+    vsa: Annotated[Path | None, typer.Option("--vsa", help="Write the signed decision (a SLSA VSA) here.")] = None,
+    report: Annotated[
+        str | None, typer.Option("--report", help="Post the decision to this service; token in COUNTERSIGN_TOKEN.")
+    ] = None,
     at: _Now = None,
     format: _Format = "text",  # noqa: A002 - the option's name
+    *,
+    rollback: Annotated[
+        bool, typer.Option("--rollback", help="Go back: sign-offs count that have expired, if nothing is revoked.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Judge, with the same exit status; write and send no decision.")
+    ] = False,
 ) -> None:
     """Say whether exactly this may go out: exit 0 yes, 1 no, with the step that failed. Needs no network."""
-    result = signoff.gate(bundle, repo, _artifacts(artifact or []), policy, roots, _moment(at))
-    _finish(result, holds=result.admitted, form=format)
+    moment = _moment(at)
+    decider = Decider.of(gate_id, gate_key, vsa, report)
+    emergencies = signoff.Emergencies(rollback, break_glass)
+    result = signoff.gate(bundle, repo, _artifacts(artifact or []), policy, roots, moment, emergencies)
+    said: dict[str, Json] = {"dry_run": dry_run, "reported": None}
+    if decider is not None and not dry_run:
+        said["reported"] = decider.decide(result, moment)
+    if format == "json":
+        show(as_text({**result.to_json(), **said}))
+    else:
+        show(_steps(result) + ("\n(a dry run: no decision was written or sent)" if dry_run else ""))
+    leave(0 if result.admitted else _FAILED)
 
 
 def _finish(result: signoff.GateResult, *, holds: bool, form: str) -> None:
@@ -130,8 +160,13 @@ def _finish(result: signoff.GateResult, *, holds: bool, form: str) -> None:
 def _steps(result: signoff.GateResult) -> str:
     words = {True: "ok", False: "REFUSED", None: "-"}
     lines = [f"{step.number}  {words[step.ok]:<7}  {step.name}: {step.detail}" for step in result.steps]
-    if result.admitted:
-        lines.append("admitted")
+    if result.break_glass is not None:
+        broken = result.break_glass
+        lines.append(f"break glass: {'' if broken.admits else 'REFUSED: '}{broken.detail}")
+    if result.admitted and not result.reviewed:
+        lines.append("admitted by breaking the glass, not by a review")
+    elif result.admitted:
+        lines.append("admitted as a rollback" if result.rollback else "admitted")
     elif result.refused is not None:
         lines.append(f"refused at step {result.refused.number}, {result.refused.name}")
     else:

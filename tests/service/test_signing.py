@@ -4,28 +4,42 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from house import NAME, TOKEN, finished, make_key, serve
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from evidence import (
     ConflictError,
     InputError,
     NotFoundError,
     PermissionDeniedError,
+    SandboxMissingError,
     VerificationError,
     canonical,
     digest,
 )
-from service import expiry, signing, trust
-from service.database import SignoffRow
+from service import expiry, ledger, reckoning, signing, trust
+from service.cli.witnesses import WitnessServer
+from service.database import SignoffRow, StatementRow
 from service.life import State
 from service.views import Person
-from signoff import DEFAULT_POLICY, envelope_from_ssh, gate, pae, sign_with_ssh_key
+from signoff import (
+    DEFAULT_POLICY,
+    Cosigner,
+    RevokedKind,
+    Witness,
+    envelope_from_ssh,
+    gate,
+    open_cosignatures,
+    pae,
+    read_revocations,
+    sign_with_ssh_key,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,12 +87,28 @@ def admitted(house: Any, reviews: Reviews, repository: Path | None = None) -> bo
 def test_what_was_signed_is_let_through(house: Any, key: Path, reviews: Reviews) -> None:
     prepared, index = signed(reviews, key)
     view = reviews.revision(1, 1)
-    assert (index, view.state) == (0, State.SIGNED)
+    assert (index, view.state) == (5, State.SIGNED)
     assert [line.payload_digest for line in view.signoffs] == [prepared.digest]
     assert all(requirement.state.met for requirement in view.requirements)
     assert admitted(house, reviews)
-    log = reviews.log()
-    assert (log.size, log.lines[0].n, log.lines[0].digest) == (1, 1, prepared.digest)
+    kinds = ["panel", "evidence", "evidence", "evidence", "key", "signoff", "revocations"]
+    lines = reviews.log().lines
+    assert [line.kind for line in reversed(lines)] == kinds
+    assert (lines[1].n, lines[1].digest) == (1, prepared.digest)
+
+
+def test_a_revoked_sign_off_is_let_through_no_more(house: Any, client: TestClient, key: Path, reviews: Reviews) -> None:
+    prepared, _ = signed(reviews, key)
+    assert admitted(house, reviews)
+    context = client.app.state.context  # type: ignore[attr-defined]
+    first = ledger.revocation_list(context)
+    assert ledger.revocation_list(context).envelope == first.envelope
+    named = prepared.digest.removeprefix("sha256:")
+    second = ledger.revoke(context, RevokedKind.STATEMENT, named, "Signed by mistake.", datetime.now(UTC))
+    assert read_revocations(second.envelope.payload).number == 1
+    assert not admitted(house, reviews)
+    with pytest.raises(InputError, match="already"):
+        ledger.revoke(context, RevokedKind.STATEMENT, named, "Again.", datetime.now(UTC))
 
 
 def test_another_commit_is_not_let_through(house: Any, key: Path, reviews: Reviews) -> None:
@@ -93,7 +123,7 @@ def test_the_prepared_bytes_are_kept_and_signing_them_twice_logs_once(key: Path,
     assert digest(prepared.payload) == prepared.digest
     again = envelope_from_ssh(prepared.payload, sign_with_ssh_key(key, prepared.pae))
     assert reviews.sign_off(1, 1, WHO, envelope=canonical(again.to_json())) == index
-    assert reviews.log().size == 1
+    assert reviews.log().size == index + 1
 
 
 def test_a_rejection_counts_and_a_later_approval_replaces_it(house: Any, key: Path, reviews: Reviews) -> None:
@@ -113,7 +143,7 @@ def test_a_signature_by_another_key_is_refused(house: Any, key: Path, reviews: R
     stranger = sign_with_ssh_key(make_key(house.place, "stranger"), prepared.pae)
     with pytest.raises(VerificationError, match="roots"):
         reviews.sign_off(1, 1, WHO, nonce=prepared.nonce, ssh_signature=stranger)
-    assert reviews.log().size == 0
+    assert "signoff" not in {line.kind for line in reviews.log().lines}
 
 
 def test_bytes_that_were_not_prepared_are_refused(key: Path, reviews: Reviews) -> None:
@@ -241,7 +271,7 @@ def test_a_sign_off_that_was_stored_but_not_logged_is_logged_at_the_next_start(
     with context.database.write() as session:
         session.execute(update(SignoffRow).values(log_index=None))
     signing.finish(context)
-    assert reviews.log().size == 1
+    assert reviews.log().size == index + 1
     assert reviews.revision(1, 1).signoffs[0].log_index == index
 
 
@@ -269,3 +299,83 @@ def test_who_pushed_or_launched_it_does_not_approve_it(house: Any, client: TestC
     unmet = [one for one in reviews.revision(1, 1).requirements if not one.state.met]
     assert [(one.name, "made themselves" in one.reason) for one in unmet] == [("independence", True)]
     assert not admitted(house, reviews)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"decision": "APPROVED"}, "decision"),
+        ({"log_index": 0}, "place"),
+        ({"superseded": True}, "counted otherwise"),
+        ({"payload_digest": "sha256:" + "0" * 64}, "bytes"),
+        ({"envelope_digest": "sha256:" + "0" * 64}, "envelope"),
+    ],
+)
+def test_an_edit_of_the_database_is_found_by_the_log(
+    client: TestClient, key: Path, reviews: Reviews, change: dict[str, Any], words: str
+) -> None:
+    signed(reviews, key, "REJECTED")
+    context = client.app.state.context  # type: ignore[attr-defined]
+    assert reckoning.compare(context) == 1
+    with context.database.write() as session:
+        session.execute(update(SignoffRow).values(**change))
+    with pytest.raises(VerificationError, match=words):
+        reckoning.compare(context)
+
+
+def test_a_sign_off_that_was_deleted_or_rewritten_is_found_and_goes_into_no_bundle(
+    client: TestClient, key: Path, reviews: Reviews
+) -> None:
+    prepared, _ = signed(reviews, key, "REJECTED")
+    context = client.app.state.context  # type: ignore[attr-defined]
+    document = json.loads(prepared.payload)
+    document["predicate"]["decision"] = "APPROVED"
+    forged = envelope_from_ssh(canonical(document), sign_with_ssh_key(key, pae(canonical(document))))
+    size = reviews.log().size
+    with context.database.write() as session:
+        session.execute(update(StatementRow).values(payload=canonical(document)))
+        session.execute(
+            update(SignoffRow).values(
+                decision="APPROVED",
+                payload_digest=digest(canonical(document)),
+                envelope_digest=context.store.put_json(forged.to_json()),
+            )
+        )
+    with pytest.raises(VerificationError, match="not in the log"):
+        reviews.bundle(1, 1)
+    assert reviews.log().size == size
+    with pytest.raises(VerificationError, match="bytes"):
+        reckoning.compare(context)
+    with context.database.write() as session:
+        session.execute(delete(SignoffRow))
+    with pytest.raises(VerificationError, match="is gone"):
+        reckoning.compare(context)
+
+
+@pytest.mark.loopback
+@pytest.mark.usefixtures("socket_enabled")
+def test_with_a_quorum_nothing_is_signed_that_no_witness_saw(
+    house: Any, client: TestClient, key: Path, reviews: Reviews
+) -> None:
+    context = client.app.state.context  # type: ignore[attr-defined]
+    cosigner = Cosigner.generate("witness.example/w1")
+    witness = Witness(house.place / "witness", [cosigner], [trust.log_reader(context).key])
+    with WitnessServer(("127.0.0.1", 0), witness) as server:
+        url = f"http://127.0.0.1:{server.server_port}/"
+        document = json.loads(context.roots.read_bytes())
+        document["quorum"] = f"witness w {cosigner.public.vkey} {url}\nquorum w\n"
+        context.roots.write_bytes(canonical(document))
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            _, index = signed(reviews, key)
+            assert admitted(house, reviews)  # the panel's commitment too, which was logged before there was a witness
+            (found,) = open_cosignatures(trust.log(context).proof(index).checkpoint, (cosigner.public,))
+            assert found.key == cosigner.public
+        finally:
+            server.shutdown()
+            thread.join()
+    with pytest.raises(SandboxMissingError, match="not the quorum"):
+        signed(reviews, key, "REJECTED")
+    with pytest.raises(SandboxMissingError, match="not the quorum"):
+        reviews.bundle(1, 1)

@@ -29,39 +29,54 @@ from evidence import (
 )
 from signoff import (
     DEFAULT_POLICY,
+    ED25519_COSIGNATURE,
     ROOTS_SCHEMA,
     Answer,
+    Cosigner,
     Coverage,
     Decision,
+    Emergencies,
     Envelope,
     Evidence,
     Files,
     FindingEntry,
     GateResult,
     Log,
+    Logged,
     LogKey,
+    LogProof,
+    MachineKey,
     PublicKey,
     Reviewer,
+    RevocationList,
+    Revoked,
     Signoff,
     Validity,
     Vote,
-    build_bundle,
+    assemble_bundle,
     build_facts,
+    build_revocations,
     build_statement,
     coverage,
     evidence_digests,
     gate,
+    key_leaf,
+    leaf,
+    panel_commitment,
     parse_policy,
+    revocations_leaf,
     sign_envelope,
     signoff_leaf,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 ORIGIN = "countersign.example/log"
+PANEL = digest(b"panel")
+SALT = b"salt" * 8
 _GIT = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": "/dev/null",
@@ -111,6 +126,14 @@ class World:
     log: Log
     people: list[dict[str, Any]]
     policy_text: str = DEFAULT_POLICY
+    service: MachineKey = field(default_factory=lambda: MachineKey(private_key(200)))
+    revoked: list[Revoked] = field(default_factory=list)
+    issued: datetime = NOW - timedelta(minutes=10)
+    witness: Cosigner | None = None
+    quorum: str | None = None
+    gates: list[dict[str, Any]] = field(default_factory=list)
+    logged: dict[tuple[str, str], Logged] = field(default_factory=dict)  # by kind and digest
+    needed: set[tuple[str, str]] = field(default_factory=set)
     artifacts: dict[str, Path] = field(default_factory=dict)
     good: bytes = b""  # a bundle kept aside
 
@@ -233,35 +256,90 @@ class World:
                 id=entry["id"], name=entry["name"], organization=entry["organization"], role="reviewer"
             ),
             "policy": parse_policy(self.policy_text.encode()).reference("policy.toml"),
-            "evidence": {**evidence_digests(facts), "facts": document_digest(facts)},
+            "evidence": {**evidence_digests(facts), "facts": document_digest(facts), "panel": PANEL},
             "validity": replace(self.validity(), nonce=f"nonce-0123456789-{identifier}"),
         }
         return build_statement(**{**arguments, **changes})
 
-    def log_signoff(self, envelope: Envelope) -> Signoff:
-        return Signoff(envelope, self.log.proof(self.log.append(signoff_leaf(envelope))))
+    def append(self, document: Mapping[str, Any], at: datetime) -> LogProof:
+        """Log a leaf, cosigned by the witness at that time if there is one."""
+        index = self.log.append(document)
+        if self.witness is not None:
+            note = self.log.checkpoint()
+            line = self.witness.cosign(note.decode().partition("\n\n")[0] + "\n", at)
+            assert self.log.add_cosignatures(note + line.encode())
+        return self.log.proof(index)
+
+    def log_piece(self, kind: str, named: str, at: datetime, salt: bytes | None = None) -> None:
+        if (kind, named) not in self.logged:
+            proof = self.append(leaf(kind, digest=named), at)
+            self.logged[kind, named] = Logged(kind, named, proof, salt=salt)
+        self.needed.add((kind, named))
+
+    def log_needed(self, envelope: Envelope) -> None:
+        """Log what a sign-off's statement rests on, ten minutes before it was signed."""
+        predicate = json.loads(envelope.payload)["predicate"]
+        at = datetime.fromisoformat(predicate["signedAt"]) - timedelta(minutes=10)
+        for piece in predicate["evidence"]:
+            named = "sha256:" + piece["digest"]["sha256"]
+            if piece["name"] == "panel":
+                self.log_piece("panel", panel_commitment(named, SALT), at, SALT)
+            else:
+                self.log_piece("evidence", named, at)
+        keys = [PublicKey.from_line(key["public"]) for entry in self.people for key in entry["keys"]]
+        known = next((key for key in keys if key.fingerprint == envelope.keyid), None)
+        if known is not None:
+            self.log_piece("key", str(key_leaf(known)["digest"]), at)
+
+    def log_signoff(self, envelope: Envelope, at: datetime | None = None) -> Signoff:
+        self.log_needed(envelope)
+        signed = datetime.fromisoformat(json.loads(envelope.payload)["predicate"]["signedAt"])
+        return Signoff(envelope, self.append(signoff_leaf(envelope), at or signed + timedelta(minutes=1)))
+
+    def revocations(self) -> RevocationList:
+        """A new list of all that is revoked, logged."""
+        document = build_revocations("countersign.example", self.log.size, self.issued, self.revoked)
+        envelope = self.service.sign(canonical(document))
+        return RevocationList(envelope, self.append(revocations_leaf(envelope), self.issued + timedelta(minutes=1)))
 
     def sign(self, seed: int = 1, identifier: str = "rita", **changes: Any) -> Signoff:
         return self.log_signoff(self.envelope(seed, identifier, **changes))
 
     def write(self, signoffs: Sequence[Signoff] | None = None, facts: Sequence[dict[str, Any]] | None = None) -> None:
         """Write bundle, policy and roots as they now are; by default with an approval by rita."""
+        self.needed.clear()
         signoffs = [self.sign()] if signoffs is None else signoffs
-        self.bundle.write_bytes(build_bundle(self.revision, signoffs, facts or [self.facts()]))
+        for one in signoffs:
+            self.log_needed(one.envelope)
+        logged = [self.logged[key] for key in sorted(self.needed)]
+        facts = facts or [self.facts()]
+        self.bundle.write_bytes(assemble_bundle(self.log, self.revision, signoffs, facts, logged, self.revocations()))
         self.policy.write_text(self.policy_text, encoding="utf-8")
         self.write_roots()
 
     def write_roots(self) -> None:
         roots = {
             "schema": ROOTS_SCHEMA,
-            "service": {"id": "countersign.example", "name": "The reviewer's service"},
+            "service": {
+                "id": "countersign.example",
+                "name": "The reviewer's service",
+                "keys": [self.key_entry(self.service.public.line)],
+            },
             "logs": [{"origin": self.log.key.name, "vkey": self.log.key.vkey}],
             "people": self.people,
+            "gates": self.gates,
+            "quorum": self.quorum,
         }
         self.roots.write_text(json.dumps(roots, indent=1), encoding="utf-8")
 
-    def gate(self, now: datetime = NOW) -> GateResult:
-        return gate(self.bundle, self.repository, self.artifacts, self.policy, self.roots, now)
+    def witnessed(self, kind: int = ED25519_COSIGNATURE) -> None:
+        """From now on everything is cosigned by a witness, and the roots ask for it."""
+        self.witness = Cosigner.generate("witness.example/w1", kind)
+        self.quorum = f"witness w1 {self.witness.public.vkey}\nquorum w1\n"
+
+    def gate(self, now: datetime = NOW, *, rollback: bool = False, break_glass: Path | None = None) -> GateResult:
+        emergencies = Emergencies(rollback, break_glass)
+        return gate(self.bundle, self.repository, self.artifacts, self.policy, self.roots, now, emergencies)
 
 
 def finding(rule: str, severity: Severity, answered_by: str | None) -> FindingEntry:
@@ -290,10 +368,15 @@ def make_repository(folder: Path) -> tuple[str, str]:
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    repository = tmp_path / "repository"
-    base, head = make_repository(repository)
     model = tmp_path / "model.npz"
     model.write_bytes(b"large model" * 100)
+    return make_world(tmp_path, model)
+
+
+def make_world(tmp_path: Path, model: Path) -> World:
+    """The world around one large artifact, which is there already."""
+    repository = tmp_path / "repository"
+    base, head = make_repository(repository)
     with Repository.open(repository) as opened:
         revision = Revision(
             "https://code.example/platform/ranker",

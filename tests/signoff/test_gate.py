@@ -41,7 +41,7 @@ def assert_refused(world: World, number: int, words: str, now: datetime = NOW) -
     assert not result.admitted
     assert result.refused is not None, result.steps
     assert (result.refused.number, words in result.refused.detail) == (number, True), result.refused
-    assert [step.ok for step in result.steps] == [True] * (number - 1) + [False] + [None] * (8 - number)
+    assert [step.ok for step in result.steps] == [True] * (number - 1) + [False] + [None] * (10 - number)
     assert all(step.detail == f"not run: step {number} does not hold" for step in result.steps[number:])
 
 
@@ -60,7 +60,7 @@ def test_what_was_signed_is_admitted_from_a_checkout(world: World) -> None:
     result = world.gate()
     assert result.admitted, result.steps
     assert result.refused is None
-    assert [step.ok for step in result.steps] == [True] * 8
+    assert [step.ok for step in result.steps] == [True] * 10
     assert "checked-out files" in result.steps[4].detail
     others = [one for one in result.requirements if one.state is not State.SATISFIED]
     assert [(one.name, one.state) for one in others] == [("declarations", State.NOT_APPLICABLE)]
@@ -93,14 +93,14 @@ def test_two_reviewers_of_two_organisations_are_admitted_where_policy_wants_two(
     world.write([world.sign(), world.sign(2, "rolf")])
     assert world.gate().admitted
     world.write([world.sign()])
-    assert_refused(world, 8, "approvals: 1 of 2")
+    assert_refused(world, 10, "approvals: 1 of 2")
 
 
 def test_the_result_is_one_document(world: World) -> None:
     world.write()
     document = json.loads(json.dumps(world.gate().to_json()))
     assert document["admitted"] is True
-    assert [step["number"] for step in document["steps"]] == list(range(1, 9))
+    assert [step["number"] for step in document["steps"]] == list(range(1, 11))
     assert document["signoffs"][0]["decision"] == "APPROVED"
 
 
@@ -157,12 +157,12 @@ def test_a_changed_byte_in_the_policy_is_refused(world: World) -> None:
         (lambda bundle: bundle["facts"][0]["evidence"][0].update(verdict="fail"), 5, "not in the bundle"),
         (lambda bundle: bundle["facts"][0].update(people=[]), 5, "not in the bundle"),
         (lambda bundle: change_proof(bundle, 2, flip), 6, "does not lead"),
-        (lambda bundle: change_proof(bundle, 1, lambda line: line.replace("1", "0")), 6, "does not lead"),
-        (lambda bundle: change_proof(bundle, 2, lambda line: f"{line}\n{line}"), 6, "too long"),
-        (lambda bundle: change_proof(bundle, 4, lambda line: line + "x"), 6, "not in the roots"),
-        (lambda bundle: change_proof(bundle, 5, lambda _: "3"), 6, "not by the log"),
-        (lambda bundle: change_proof(bundle, 6, flip), 6, "not by the log"),
-        (lambda bundle: change_proof(bundle, 8, lambda line: line[:-88] + flip(line[-88:], 40)), 6, "log"),
+        (lambda bundle: change_proof(bundle, 1, lambda _: "index 0"), 6, "inclusion"),
+        (lambda bundle: change_proof(bundle, 2, lambda line: f"{line}\n{line}\n{line}\n{line}"), 6, "too long"),
+        (lambda bundle: change_proof(bundle, -6, lambda line: line + "x"), 6, "not by the log"),
+        (lambda bundle: change_proof(bundle, -5, lambda _: "3"), 6, "not by the log"),
+        (lambda bundle: change_proof(bundle, -4, flip), 6, "not by the log"),
+        (lambda bundle: change_proof(bundle, -2, lambda line: line[:-88] + flip(line[-88:], 40)), 6, "log"),
         (lambda bundle: bundle.update(schema="countersign/bundle/v2"), 1, "schema"),
         (lambda bundle: bundle.update(extra=1), 1, "extra"),
         (lambda bundle: bundle.update(signoffs=[]), 1, "signoffs"),
@@ -388,7 +388,7 @@ def test_nobody_who_made_the_change_approves_it(world: World, email: str) -> Non
     """Author, committer and co-author are read from the repository, whatever the facts say."""
     world.people[0]["emails"].append(email.upper())
     world.write()
-    assert_refused(world, 8, "independence")
+    assert_refused(world, 10, "independence")
 
 
 def test_sign_offs_for_different_targets_do_not_add_up(world: World) -> None:
@@ -399,13 +399,13 @@ def test_sign_offs_for_different_targets_do_not_add_up(world: World) -> None:
 def test_a_reviewer_without_an_address_cannot_be_called_independent(world: World) -> None:
     world.people[0]["emails"] = []
     world.write()
-    assert_refused(world, 8, "no address in the roots")
+    assert_refused(world, 10, "no address in the roots")
 
 
 def test_a_pusher_whom_only_the_facts_name_does_not_approve(world: World) -> None:
     facts = world.facts(people=[("Rita", "rita@review.example")])
     world.write([world.sign(facts=facts)], [facts])
-    assert_refused(world, 8, "independence")
+    assert_refused(world, 10, "independence")
 
 
 # Log
@@ -433,16 +433,27 @@ def test_the_log_of_another_key_is_refused(world: World) -> None:
 
 
 def test_time_runs_out(world: World) -> None:
-    world.write()
-    assert world.gate(NOW + timedelta(days=29)).admitted
-    assert_refused(world, 7, "expired", NOW + timedelta(days=30))
-    assert_refused(world, 7, "in the future", NOW - timedelta(hours=2))
+    signoffs = [world.sign()]
+    for days, expired in ((29, False), (30, True)):
+        world.issued = NOW + timedelta(days=days)
+        world.write(signoffs)
+        if expired:
+            assert_refused(world, 8, "expired", world.issued)
+        else:
+            assert world.gate(world.issued).admitted
+    world.issued = NOW - timedelta(hours=2)
+    world.write(signoffs)
+    assert_refused(world, 8, "in the future", world.issued)
 
 
 def test_policy_limits_how_long_a_statement_counts(world: World) -> None:
-    world.write([world.sign(validity=world.validity(days=1000))])
-    assert world.gate(NOW + timedelta(days=89)).admitted
-    assert_refused(world, 7, "older than 90 days", NOW + timedelta(days=90))
+    signoffs = [world.sign(validity=world.validity(days=1000))]
+    world.issued = NOW + timedelta(days=89)
+    world.write(signoffs)
+    assert world.gate(world.issued).admitted
+    world.issued = NOW + timedelta(days=90)
+    world.write(signoffs)
+    assert_refused(world, 8, "older than 90 days", world.issued)
 
 
 # Requirements
@@ -450,13 +461,13 @@ def test_policy_limits_how_long_a_statement_counts(world: World) -> None:
 
 def test_a_rejection_is_refused(world: World) -> None:
     world.write([world.sign(), world.sign(2, "rolf", vote=Vote(Decision.REJECTED, "It lifts one source."))])
-    assert_refused(world, 8, "no-rejection: rejected or revoked by rolf")
+    assert_refused(world, 10, "no-rejection: rejected or revoked by rolf")
 
 
 def test_an_unanswered_finding_is_refused(world: World) -> None:
     facts = world.facts(findings=[world.finding("ramp", Severity.HIGH, None)])
     world.write([world.sign(facts=facts)], [facts])
-    assert_refused(world, 8, "findings-answered: 1 of 1 unanswered, first ramp")
+    assert_refused(world, 10, "findings-answered: 1 of 1 unanswered, first ramp")
 
 
 def test_of_two_states_of_a_review_the_worse_counts(world: World) -> None:
@@ -464,7 +475,7 @@ def test_of_two_states_of_a_review_the_worse_counts(world: World) -> None:
     done_facts = world.facts(findings=[world.finding("ramp", Severity.HIGH, "rita")])
     signoffs = [world.sign(facts=open_facts), world.sign(2, "rolf", facts=done_facts)]
     world.write(signoffs, [open_facts, done_facts])
-    assert_refused(world, 8, "findings-answered")
+    assert_refused(world, 10, "findings-answered")
     world.write(signoffs[1:], [done_facts])
     assert world.gate().admitted
 
@@ -492,10 +503,10 @@ def test_a_failed_review_passes_only_by_policy_and_with_a_reason(world: World) -
     facts = world.facts(audit=Verdict.FAIL)
     overriding = Vote(Decision.APPROVED, "", override=Override(verdict=Verdict.FAIL, reason="Ordered by the court."))
     world.write([world.sign(facts=facts, vote=overriding)], [facts])
-    assert_refused(world, 8, "verdict: the verdict is fail")
+    assert_refused(world, 10, "verdict: the verdict is fail")
     world.policy_text = DEFAULT_POLICY.replace('["pass"]', '["pass", "fail"]')
     world.write([world.sign(facts=facts)], [facts])
-    assert_refused(world, 8, "overrule it by name")
+    assert_refused(world, 10, "overrule it by name")
     world.write([world.sign(facts=facts, vote=overriding)], [facts])
     result = world.gate()
     assert result.admitted
@@ -505,7 +516,7 @@ def test_a_failed_review_passes_only_by_policy_and_with_a_reason(world: World) -
 def test_unsafe_evidence_never_passes(world: World) -> None:
     facts = world.facts(unsafe=True)
     world.write([world.sign(facts=facts)], [facts])
-    assert_refused(world, 8, "safe-evidence")
+    assert_refused(world, 10, "safe-evidence")
 
 
 # Verify, and what is missing
@@ -516,12 +527,12 @@ def test_verify_looks_at_the_bundle_alone_and_admits_nothing(world: World) -> No
     result = verify(world.bundle, world.roots, NOW)
     assert result.holds
     assert not result.admitted
-    assert [step.ok for step in result.steps] == [True, True, True, None, True, True, True, None]
+    assert [step.ok for step in result.steps] == [True, True, True, None, True, True, None, True, True, None]
     assert "not looked at" in result.steps[4].detail
     full = verify(world.bundle, world.roots, NOW, world.policy)
     assert full.holds
     assert not full.admitted
-    assert [step.ok for step in full.steps] == [True] * 8
+    assert [step.ok for step in full.steps] == [True] * 10
     world.edit(lambda bundle: bundle["revision"].update(repository="https://code.example/other"))
     refused = verify(world.bundle, world.roots, NOW)
     assert not refused.holds

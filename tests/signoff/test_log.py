@@ -113,6 +113,8 @@ def test_a_leaf_is_found_again(tmp_path: Path) -> None:
     for _ in range(2):
         log.append(leaf("panel", digest="sha256:00"))
     assert log.index_of(leaf("panel", digest="sha256:00")) == 300
+    assert log.index_of(leaf("panel", digest="sha256:00"), 301) == 300  # from the tile of that entry on
+    assert log.index_of(leaf("panel", digest="sha256:00"), 512) is None
 
 
 def test_the_largest_entry_fits(tmp_path: Path) -> None:

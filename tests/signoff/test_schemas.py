@@ -9,19 +9,30 @@ from __future__ import annotations
 import json
 import os
 import tomllib
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
 import referencing
 
-from signoff import DEFAULT_POLICY
+from signoff import (
+    DEFAULT_POLICY,
+    EmergencyTimes,
+    Reviewer,
+    build_break_glass,
+    build_emergency,
+    build_summary,
+)
 from signoff.schemas import json_schemas
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import World
+
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 
 def valid(name: str, document: Any) -> None:
@@ -49,6 +60,28 @@ def test_real_documents_hold_to_their_schemas(world: World) -> None:
     valid("statement", world.statement())
     valid("roots", json.loads(world.roots.read_bytes()))
     valid("policy", tomllib.loads(DEFAULT_POLICY))
+
+
+def test_documents_of_log_and_gate_hold_to_their_schemas(world: World) -> None:
+    for entry in world.people:
+        entry["roles"] = ["reviewer", "break-glass"]
+    world.write()
+    listed = world.revocations().envelope.payload
+    valid("revocations", json.loads(listed))
+    emergency = build_emergency(
+        revision=world.revision,
+        target_ref="refs/heads/main",
+        reason="The feed shows an attack on a hospital.",
+        approver=Reviewer(id="rita", name="Rita", organization="Rita Review", role="break-glass"),
+        policy="sha256:" + "0" * 64,
+        times=EmergencyTimes("nonce-0123456789", NOW, NOW + timedelta(hours=1), NOW + timedelta(days=1)),
+    )
+    valid("break-glass-statement", emergency)
+    path = world.folder / "glass.json"
+    path.write_bytes(build_break_glass(world.revision, [world.seal(emergency)]))
+    valid("break-glass", json.loads(path.read_bytes()))
+    for result in (world.gate(break_glass=path), world.gate()):
+        valid("gate-decision", build_summary(result, gate_id="gate", now=NOW))
 
 
 def test_a_schema_refuses_another_document(world: World) -> None:

@@ -1,0 +1,948 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Check a Countersign bundle with nothing of Countersign: one file, Python 3.11 and the package ``cryptography``.
+
+    python countersign_verify.py BUNDLE --roots ROOTS [--policy POLICY] [--artifact NAME=FILE ...] [--at TIME]
+
+Read it from the bottom up: `verify` is the procedure, with the numbers of docs/gate.md; everything above serves it.
+It judges what a bundle says of itself: who signed what, by which keys, that all of it is in the log in its order, that
+the witnesses asked for have seen it, and that nothing of it is revoked, expired or too old. Artifacts are compared if
+they are given. It does *not* read the repository, and does not judge the policy's requirements (step 10): it prints
+what was decided, so that you can. Exit status: 0 all of it holds, 1 something does not, 2 bad usage.
+"""
+
+import argparse
+import base64
+import hashlib
+import json
+import re
+import sys
+import tomllib
+import unicodedata
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+
+STATEMENT = "https://in-toto.io/Statement/v1"
+SIGNOFF = "https://countersign.dev/review-signoff/v1"
+REVOCATIONS = "https://countersign.dev/revocations/v1"
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+PANEL_DOMAIN = b"countersign/panel-commitment/v1\n"
+SKEW = timedelta(minutes=5)
+CURVES = {"nistp256": (ec.SECP256R1, hashes.SHA256), "nistp384": (ec.SECP384R1, hashes.SHA384)}
+
+
+class Refused(Exception):
+    """Something does not hold. The message says what."""
+
+
+def need(holds, why):
+    if not holds:
+        raise Refused(why)
+
+
+# Strict JSON. A document has one spelling, RFC 8785: a duplicate key, another order, a space more are all refused.
+# Nothing here has fractions, so a number is a whole one.
+
+
+def parse(data, what, limit=32 << 20):
+    need(len(data) <= limit, f"{what}: too large")
+    try:
+        document = json.loads(
+            data.decode("utf-8"), object_pairs_hook=no_twice, parse_float=no_number, parse_constant=no_number
+        )
+    except (ValueError, RecursionError) as error:
+        raise Refused(f"{what}: not JSON: {error}") from None
+    return document
+
+
+def canonical_document(data, what, limit=32 << 20):
+    document = parse(data, what, limit)
+    need(canonical(document) == data, f"{what}: not canonical JSON")
+    return document
+
+
+def no_twice(pairs):
+    need(len({key for key, _ in pairs}) == len(pairs), "a key stands twice in one object")
+    return dict(pairs)
+
+
+def no_number(text):
+    raise Refused(f"the number {text[:20]} is not a whole one")
+
+
+def canonical(value, depth=0):
+    need(depth < 64, "nested too deeply")
+    if isinstance(value, dict):
+        keys = sorted(value, key=lambda key: key.encode("utf-16-be", "surrogatepass"))
+        return b"{" + b",".join(canonical(key) + b":" + canonical(value[key], depth + 1) for key in keys) + b"}"
+    if isinstance(value, list):
+        return b"[" + b",".join(canonical(one, depth + 1) for one in value) + b"]"
+    if isinstance(value, int) and not isinstance(value, bool):
+        need(abs(value) < 1 << 53, "a number that other readers round")
+    try:
+        return json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise Refused("half a character") from None
+
+
+# The shape of documents: exactly these keys, exactly these types.
+
+HIDDEN = "\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"
+
+
+def matches(pattern, most=None):
+    compiled = re.compile(pattern)
+
+    def check(value, where):
+        need(isinstance(value, str) and compiled.fullmatch(value) is not None, f"{where}: not as it must be")
+        need(most is None or len(value) <= most, f"{where}: too long")
+        return value
+
+    return check
+
+
+LINE = matches(f"[^\x00-\x1f{HIDDEN}]+", 1000)
+TEXT = matches(f"[^\x00-\x08\x0b-\x1f{HIDDEN}]*", 10_000)
+STRING = matches("(?s:.*)")
+HEX = matches("[0-9a-f]{64}")
+GIT = matches("[0-9a-f]{40}|[0-9a-f]{64}")
+NAMED = matches("sha256:[0-9a-f]{64}")
+NONCE = matches("[A-Za-z0-9_-]{16,128}")
+VERDICT = matches("pass|fail|inconclusive")
+SEVERITY = matches("info|low|medium|high|critical")
+
+
+def time(value, where):
+    need(
+        isinstance(value, str) and re.fullmatch(r"[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}Z", value),
+        f"{where}: no UTC time",
+    )
+    try:
+        return datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        raise Refused(f"{where}: no such time") from None
+
+
+def count(value, where):
+    need(type(value) is int and 0 <= value <= 1 << 53, f"{where}: no count")
+    return value
+
+
+def boolean(value, where):
+    need(type(value) is bool, f"{where}: neither true nor false")
+    return value
+
+
+def is_(expected):
+    def check(value, where):
+        need(type(value) is type(expected) and value == expected, f"{where}: not {expected!r}")
+        return value
+
+    return check
+
+
+def maybe(inner):
+    return lambda value, where: None if value is None else inner(value, where)
+
+
+def many(inner, least=0, most=1 << 20):
+    def check(value, where):
+        need(isinstance(value, list) and least <= len(value) <= most, f"{where}: not a list of {least} to {most}")
+        return [inner(one, f"{where}[{at}]") for at, one in enumerate(value)]
+
+    return check
+
+
+def shape(needed, optional=None):
+    optional = optional or {}
+
+    def check(value, where):
+        need(isinstance(value, dict), f"{where}: no object")
+        missing, unknown = needed.keys() - value.keys(), value.keys() - needed.keys() - optional.keys()
+        need(not missing and not unknown, f"{where}: {', '.join(sorted(map(ascii, missing | unknown)))[:200]}")
+        return {key: (needed | optional)[key](one, f"{where}.{key}") for key, one in value.items()}
+
+    return check
+
+
+SHA = shape({"sha256": HEX})
+REFERENCE = shape({"name": LINE, "digest": SHA})
+MANIFEST = shape(
+    {
+        "schema": is_("countersign/revision/v1"),
+        "repository": LINE,
+        "base": shape({"commit": GIT, "tree": GIT}),
+        "head": shape({"commit": GIT, "tree": GIT, "content": SHA}),
+        "artifacts": many(shape({"name": LINE, "size": count, "sha256": HEX})),
+    }
+)
+ANSWER = shape({"kind": LINE, "by": LINE, "text": SHA})
+FACTS = shape(
+    {
+        "schema": is_("countersign/facts/v1"),
+        "revision": SHA,
+        "evidence": many(shape({"name": LINE, "digest": SHA, "verdict": VERDICT}, {"unsafe": boolean})),
+        "findings": many(shape({"id": NAMED, "rule": LINE, "severity": SEVERITY}, {"answer": maybe(ANSWER)})),
+        "files": shape({"total": count, "viewed": count, "waived": count}),
+        "people": many(shape({"name": STRING, "email": STRING})),
+    }
+)
+PREDICATE = shape(
+    {
+        "change": shape({"repository": LINE, "targetRef": LINE, "baseTree": GIT, "headTree": GIT, "headCommit": GIT}),
+        "decision": matches("APPROVED|APPROVED_WITH_CONDITIONS|REJECTED|REVOKED"),
+        "meaning": TEXT,
+        "scope": many(LINE, 1),
+        "coverage": shape(
+            {"files": count, "viewed": count, "findings": count, "answered": count},
+            {"waived": many(shape({"path": matches("(?s:.+)", 4096), "reason": LINE}))},
+        ),
+        "reviewer": shape({"id": LINE, "name": LINE, "organization": LINE, "role": LINE}),
+        "independence": shape({"declarationDigest": SHA}),
+        "policy": shape({"uri": LINE, "digest": SHA}),
+        "evidence": many(REFERENCE),
+        "nonce": NONCE,
+        "signedAt": time,
+        "expiresAt": time,
+    },
+    {
+        "conditions": many(LINE),
+        "notInspected": many(LINE),
+        "override": maybe(shape({"verdict": VERDICT, "reason": LINE})),
+    },
+)
+REVIEW = shape(
+    {
+        "_type": is_(STATEMENT),
+        "subject": many(shape({"name": is_("revision"), "digest": SHA}), 1, 1),
+        "predicateType": is_(SIGNOFF),
+        "predicate": PREDICATE,
+    }
+)
+REVOKED = shape({"kind": matches("statement|key|revision"), "digest": SHA, "since": time, "reason": TEXT})
+REVOCATION_LIST = shape(
+    {
+        "_type": is_(STATEMENT),
+        "subject": many(shape({"name": is_("revocations"), "digest": SHA}), 1, 1),
+        "predicateType": is_(REVOCATIONS),
+        "predicate": shape({"service": LINE, "number": count, "issuedAt": time, "revoked": many(REVOKED)}),
+    }
+)
+SIGNATURE = shape(
+    {"keyid": matches("(?s:.*)", 200), "sig": STRING, "kind": matches("ed25519|ssh|webauthn")},
+    {"authenticatorData": STRING, "clientDataJSON": STRING},
+)
+ENVELOPE = shape({"payload": STRING, "payloadType": is_(PAYLOAD_TYPE), "signatures": many(SIGNATURE, 1, 1)})
+CONSISTENCY = many(matches("(?s:.{44})"), 0, 64)
+LEAF = shape({"type": matches("evidence|key|panel"), "digest": NAMED})
+BUNDLE = shape(
+    {
+        "schema": is_("countersign/bundle/v1"),
+        "revision": MANIFEST,
+        "signoffs": many(shape({"envelope": ENVELOPE, "proof": STRING, "consistency": CONSISTENCY}), 1, 100),
+        "facts": many(lambda value, where: FACTS(value, where) and value, 1, 100),
+        "logged": many(shape({"leaf": LEAF, "proof": STRING, "consistency": CONSISTENCY, "salt": maybe(HEX)}), 0, 1000),
+        "revocations": shape({"envelope": ENVELOPE, "proof": STRING}),
+    }
+)
+
+
+def b64(text):
+    try:
+        data = base64.b64decode(text, validate=True)
+    except ValueError:
+        raise Refused("not standard base64") from None
+    need(base64.b64encode(data).decode() == text, "base64 with stray bits")
+    return data
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def fold(name):
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+# Keys and signatures. A key is OpenSSH's wire form; what it may verify is decided by the key, never by the signature.
+
+
+class Wire:
+    """SSH's encoding (RFC 4251), read from front to back."""
+
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, length):
+        need(length <= len(self.data) - self.at, "a key or signature ends too early")
+        self.at += length
+        return self.data[self.at - length : self.at]
+
+    def string(self):
+        return self.take(int.from_bytes(self.take(4), "big"))
+
+    def name(self):
+        text = self.string().decode("latin-1")
+        need(text.isascii() and text.isprintable(), "a name that is not printable ASCII")
+        return text
+
+    def number(self):
+        raw = self.string()
+        need(raw and not raw[0] & 0x80, "a number that is negative or empty")
+        need(raw[0] or (len(raw) > 1 and raw[1] & 0x80), "a number that is zero or padded")
+        return int.from_bytes(raw, "big")
+
+    def end(self):
+        need(self.at == len(self.data), "bytes too many in a key or signature")
+
+
+class Key:
+    """A public key: ``kind`` is its OpenSSH type, ``public`` what `cryptography` makes of it, ``where`` its scope."""
+
+    def __init__(self, blob):
+        self.blob = blob
+        wire = Wire(blob)
+        self.kind, self.where, self.hash = wire.name(), (), hashes.SHA256
+        if self.kind in {"ssh-ed25519", "sk-ssh-ed25519@openssh.com", "webauthn-ed25519@countersign.dev"}:
+            raw = wire.string()
+            need(len(raw) == 32, "an Ed25519 key has 32 bytes")
+            self.public = Ed25519PublicKey.from_public_bytes(raw)
+        elif self.kind in {"ssh-rsa", "webauthn-rs256@countersign.dev"}:
+            exponent, modulus = wire.number(), wire.number()
+            need(2048 <= modulus.bit_length() <= 8192 and 65537 <= exponent < 1 << 32, "a weak RSA key")
+            self.public = rsa.RSAPublicNumbers(exponent, modulus).public_key()
+        else:
+            curve = wire.name()
+            kinds = {f"ecdsa-sha2-{curve}"} | (
+                {"sk-ecdsa-sha2-nistp256@openssh.com", "webauthn-es256@countersign.dev"}
+                if curve == "nistp256"
+                else set()
+            )
+            need(curve in CURVES and self.kind in kinds, f"keys of type {self.kind[:40]!r} are not accepted")
+            made, self.hash = CURVES[curve]
+            point = wire.string()
+            need(point[:1] == b"\x04", "a point that is not in uncompressed form")
+            self.public = ec.EllipticCurvePublicKey.from_encoded_point(made(), point)
+        if self.kind.startswith("sk-"):
+            self.where = (wire.string(),)
+        elif self.kind.startswith("webauthn-"):
+            self.where = (wire.string(), wire.string())
+        wire.end()
+
+    def check(self, signature, message):
+        if isinstance(self.public, Ed25519PublicKey):
+            self.public.verify(signature, message)
+        else:
+            self.public.verify(signature, message, ec.ECDSA(self.hash()))
+
+    def check_ssh(self, blob, message):
+        """OpenSSH's PROTOCOL.sshsig in the namespace ``countersign``."""
+        wire = Wire(blob)
+        need(wire.take(10) == b"SSHSIG\x00\x00\x00\x01", "not an SSH signature of version 1")
+        need(wire.string() == self.blob, "made by another key")
+        need((wire.string(), wire.string()) == (b"countersign", b""), "made for another purpose")
+        name, inner = wire.name(), Wire(wire.string())
+        wire.end()
+        need(name in {"sha256", "sha512"}, "another hash than sha256 or sha512")
+        parts = (b"countersign", b"", name.encode(), hashlib.new(name, message).digest())
+        signed = b"SSHSIG" + b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+        algorithm, value = inner.name(), inner.string()
+        if self.kind == "ssh-rsa":
+            made = {"rsa-sha2-256": hashes.SHA256, "rsa-sha2-512": hashes.SHA512}.get(algorithm)
+            need(made is not None and len(value) == (self.public.key_size + 7) // 8, "another algorithm than the key's")
+            inner.end()
+            self.public.verify(value, signed, padding.PKCS1v15(), made())
+            return
+        need(algorithm == self.kind and not self.kind.startswith("webauthn-"), "another algorithm than the key's")
+        if self.kind.startswith("sk-"):  # a hardware key signs its application, flags and counter too
+            tail = inner.take(5)
+            need(tail[0] & 1, "the hardware key was not touched")
+            signed = hashlib.sha256(self.where[0]).digest() + tail + hashlib.sha256(signed).digest()
+        inner.end()
+        if not isinstance(self.public, Ed25519PublicKey):
+            parts = Wire(value)
+            value = encode_dss_signature(parts.number(), parts.number())
+            parts.end()
+        self.check(value, signed)
+
+    def check_passkey(self, signature, authenticator, client, message):
+        """A WebAuthn assertion whose challenge is the message's SHA-256, by a verified person at the key's origin."""
+        need(self.kind.startswith("webauthn-"), "not a passkey")
+        signed = authenticator + hashlib.sha256(client).digest()
+        if isinstance(self.public, rsa.RSAPublicKey):
+            self.public.verify(signature, signed, padding.PKCS1v15(), hashes.SHA256())
+        else:
+            if not isinstance(self.public, Ed25519PublicKey):
+                need(encode_dss_signature(*decode_dss_signature(signature)) == signature, "not in DER")
+            self.check(signature, signed)
+        said, (party, origin) = parse(client, "clientDataJSON", 4096), self.where
+        asked = base64.urlsafe_b64encode(hashlib.sha256(message).digest()).rstrip(b"=").decode()
+        need(
+            isinstance(said, dict)
+            and (said.get("type"), said.get("challenge"), said.get("origin"))
+            == ("webauthn.get", asked, origin.decode()),
+            "the passkey signed something else, or elsewhere",
+        )
+        need(
+            said.get("crossOrigin", False) is False and "topOrigin" not in said, "used within a page of another origin"
+        )
+        need(len(authenticator) == 37 and authenticator[:32] == hashlib.sha256(party).digest(), "another relying party")
+        flags = authenticator[32]
+        need(flags & 5 == 5 and not flags & 0xC0 and flags & 0x18 != 0x10, "no verified person touched the passkey")
+
+
+def key_of(line):
+    parts = line.strip().split(None, 2)
+    need(len(parts) > 1, "not an OpenSSH public key line")
+    key = Key(b64(parts[1]))
+    need(key.kind == parts[0], "a key that is not of the type before it")
+    return key
+
+
+class Entry:
+    """A key of the roots file and the time for which it counts."""
+
+    def __init__(self, written):
+        self.key = key_of(written["public"])
+        self.start, until = time(written["valid_from"], "valid_from"), written.get("valid_until")
+        self.end = None if until is None else time(until, "valid_until")
+
+    def counts(self, moment):
+        return self.start <= moment and (self.end is None or moment < self.end)
+
+
+def payload_and_key(envelope, entries):
+    """The payload of a DSSE envelope and the entry of the key that signed it. ``keyid`` is not looked at."""
+    payload, signature = b64(envelope["payload"]), envelope["signatures"][0]
+    value, kind = b64(signature["sig"]), signature["kind"]
+    message = b"DSSEv1 %d %s %d " % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(payload)) + payload
+    beside = [b64(signature[name]) for name in ("authenticatorData", "clientDataJSON") if name in signature]
+    need(len(beside) == (2 if kind == "webauthn" else 0), "authenticatorData and clientDataJSON go with a passkey")
+    for entry in entries:
+        try:
+            if kind == "ssh":
+                entry.key.check_ssh(value, message)
+            elif kind == "webauthn":
+                entry.key.check_passkey(value, *beside, message)
+            else:
+                need(entry.key.kind == "ssh-ed25519", "not a plain Ed25519 key")
+                entry.key.check(value, message)
+        except (InvalidSignature, Refused, ValueError):
+            continue
+        return payload, entry
+    raise Refused("signed by none of the keys in the roots file")
+
+
+# The log: RFC 6962 hashes, C2SP signed notes, checkpoints, cosignatures, proofs and witness policies.
+
+
+def leaf_hash(leaf):
+    return hashlib.sha256(b"\x00" + canonical(leaf)).digest()
+
+
+def node(left, right):
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def check_inclusion(leaf, index, size, path, root):
+    """RFC 9162, section 2.1.3.2."""
+    need(0 <= index < size, "no such entry")
+    at, last, running = index, size - 1, leaf
+    for sibling in path:
+        need(last, "the proof is too long")
+        if at & 1 or at == last:
+            running = node(sibling, running)
+            while not at & 1 and at:
+                at, last = at >> 1, last >> 1
+        else:
+            running = node(running, sibling)
+        at, last = at >> 1, last >> 1
+    need(not last and running == root, "the proof does not lead to the checkpoint's root")
+
+
+def check_consistency(old, new, old_root, new_root, path):
+    """RFC 9162, section 2.1.4.2: the tree of ``new`` entries begins with that of ``old``."""
+    need(old <= new, "a log does not shrink")
+    if old in {0, new}:
+        empty = hashlib.sha256(b"").digest()
+        need(not path and (old != new or old_root == new_root) and (old or old_root == empty), "the roots do not agree")
+        return
+    path = ([old_root] if old & (old - 1) == 0 else []) + path
+    need(path, "the proof is too short")
+    at, last = old - 1, new - 1
+    while at & 1:
+        at, last = at >> 1, last >> 1
+    first = second = path[0]
+    for sibling in path[1:]:
+        need(last, "the proof is too long")
+        if at & 1 or at == last:
+            first, second = node(sibling, first), node(sibling, second)
+            while not at & 1 and at:
+                at, last = at >> 1, last >> 1
+        else:
+            second = node(second, sibling)
+        at, last = at >> 1, last >> 1
+    need(not last and (first, second) == (old_root, new_root), "the newer log does not begin with the older")
+
+
+class NoteKey:
+    """A key that signs notes, out of its vkey text ``<name>+<id>+<base64>``."""
+
+    def __init__(self, vkey, kinds):
+        parts = vkey.split("+", 2)
+        need(
+            len(parts) == 3 and parts[0] and not any(c.isspace() or not c.isprintable() for c in parts[0]),
+            "not a verifier key",
+        )
+        self.name, material = parts[0], b64(parts[2])
+        need(
+            material and material[0] in kinds and len(material) == 1 + (1312 if material[0] == 6 else 32),
+            "a verifier key of another kind",
+        )
+        self.kind, self.public = material[0], material[1:]
+        self.id = hashlib.sha256(self.name.encode() + b"\n" + material).digest()[:4]
+        need(parts[1] == self.id.hex(), "a verifier key whose id is not its own")
+
+
+def open_note(note):
+    """The text of a signed note and its signature lines: (key name, key id, signature)."""
+    need(len(note) <= 64 << 10 and not any(c < " " and c != "\n" for c in note), "not a signed note")
+    text, blank, tail = note.rpartition("\n\n")
+    need(blank and tail.endswith("\n"), "a note without signatures")
+    lines = []
+    for line in tail[:-1].split("\n"):
+        parts = line.removeprefix("\u2014 ").split(" ")
+        need(
+            line.startswith("\u2014 ") and len(parts) == 2 and parts[0] and "+" not in parts[0],
+            "a signature line that is none",
+        )
+        need(not any(c.isspace() or not c.isprintable() for c in parts[0]), "a signature line that is none")
+        material = b64(parts[1])
+        need(len(material) > 4, "a signature line without a signature")
+        lines.append((parts[0], material[:4], material[4:]))
+    need(len(lines) <= 64, "too many signatures")
+    return text + "\n", lines
+
+
+def open_checkpoint(note, key):
+    """Size and root of a checkpoint that the log's key signed."""
+    text, lines = open_note(note)
+    own = [value for name, identifier, value in lines if (name, identifier) == (key.name, key.id)]
+    need(len(own) == 1, f"{len(own)} signatures by the log {key.name}")
+    Ed25519PublicKey.from_public_bytes(key.public).verify(own[0], text.encode())
+    parts = text.split("\n")
+    need(len(parts) == 4 and parts[0] == key.name and re.fullmatch("0|[1-9][0-9]{0,17}", parts[1]), "not a checkpoint")
+    root = b64(parts[2])
+    need(len(root) == 32, "a root hash that is not 32 bytes")
+    return int(parts[1]), root
+
+
+def cosigned_at(note, key):
+    """The time at which a witness cosigned a checkpoint; None if it did not. C2SP tlog-cosignature."""
+    text, lines = open_note(note)
+    own = [value for name, identifier, value in lines if (name, identifier) == (key.name, key.id)]
+    if not own:
+        return None
+    need(len(own) == 1 and len(own[0]) > 8, "two cosignatures of one witness, or one without a time")
+    seconds, signature = int.from_bytes(own[0][:8], "big"), own[0][8:]
+    need(0 < seconds <= 253_402_300_799, "a cosignature of no time that there is")
+    if key.kind == 4:
+        message = f"cosignature/v1\ntime {seconds}\n{text}".encode()
+        Ed25519PublicKey.from_public_bytes(key.public).verify(signature, message)
+    else:
+        origin, size, root = text.split("\n")[:3]
+        short = [bytes([len(name.encode())]) + name.encode() for name in (key.name, origin)]
+        message = (
+            b"subtree/v1\n\x00" + short[0] + own[0][:8] + short[1] + bytes(8) + int(size).to_bytes(8, "big") + b64(root)
+        )
+        MLDSA44PublicKey.from_public_bytes(key.public).verify(signature, message)
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+class Quorum:
+    """A witness policy, C2SP tlog-policy."""
+
+    def __init__(self, text):
+        self.witnesses, self.groups, self.rule, members = {}, {}, None, set()
+        for line in text.split("\n"):
+            words = line.replace("\t", " ").split(" ")
+            words = [word for word in words if word]
+            if not words or words[0].startswith("#"):
+                continue
+            kind, rest = words[0], words[1:]
+            if kind == "log" and len(rest) in {1, 2}:
+                NoteKey(rest[0], {1})
+            elif kind == "witness" and len(rest) in {2, 3}:
+                key = NoteKey(rest[1], {4, 6})
+                need(key.public not in {one.public for one in self.witnesses.values()}, "a witness's key twice")
+                self.witnesses[self.fresh(rest[0])] = key
+            elif kind == "group" and len(rest) > 2:
+                named = rest[2:]
+                need(
+                    all(self.known(one) for one in named)
+                    and not members & set(named)
+                    and len(set(named)) == len(named),
+                    "members of a group",
+                )
+                members |= set(named)
+                threshold = {"any": 1, "all": len(named)}.get(rest[1]) or (
+                    int(rest[1]) if re.fullmatch("[1-9][0-9]{0,2}", rest[1]) else 0
+                )
+                need(1 <= threshold <= len(named), "a threshold that nothing could meet")
+                self.groups[self.fresh(rest[0])] = (threshold, named)
+            else:
+                need(
+                    kind == "quorum"
+                    and len(rest) == 1
+                    and self.rule is None
+                    and (rest[0] == "none" or self.known(rest[0])),
+                    "a witness policy that is none",
+                )
+                self.rule = rest[0]
+        need(self.rule is not None, "a witness policy without a quorum")
+
+    def known(self, name):
+        return name in self.witnesses or name in self.groups
+
+    def fresh(self, name):
+        need(name != "none" and not self.known(name), "a name twice")
+        return name
+
+    def at(self, note):
+        """When the quorum was complete."""
+        times = {name: cosigned_at(note, key) for name, key in self.witnesses.items()}
+
+        def complete(name):
+            if name in self.witnesses:
+                return times[name]
+            threshold, named = self.groups[name]
+            found = sorted(at for one in named if (at := complete(one)) is not None)
+            return found[threshold - 1] if len(found) >= threshold else None
+
+        if self.rule == "none":
+            return None
+        found = complete(self.rule)
+        need(found is not None, "cosigned by fewer witnesses than the quorum")
+        return found
+
+
+class Proof:
+    """C2SP tlog-proof: index, inclusion path and checkpoint."""
+
+    def __init__(self, text):
+        need(len(text) <= 128 << 10, "a proof that is too large")
+        head, blank, self.note = text.partition("\n\n")
+        lines = head.split("\n")
+        need(blank and len(lines) >= 2 and lines[0] == "c2sp.org/tlog-proof@v1", "not a proof")
+        number = re.fullmatch("index (0|[1-9][0-9]{0,17})", lines[1])
+        need(number and len(lines) <= 66, "a proof without an index, or too long")
+        self.index, self.path = int(number[1]), [b64(line) for line in lines[2:]]
+        need(all(len(one) == 32 for one in self.path), "a hash that is not 32 bytes")
+        self.origin = self.note.split("\n", 1)[0]
+
+    def check(self, leaf, key):
+        size, root = open_checkpoint(self.note, key)
+        check_inclusion(leaf_hash(leaf), self.index, size, self.path, root)
+        return size, root
+
+
+# The procedure. Each step returns what it found, or raises why it is refused; the first that does not hold ends it.
+
+
+class Verification:
+    def __init__(self, bundle, roots, policy, artifacts, now):
+        self.given = (bundle, roots, policy)
+        self.artifacts, self.now = artifacts, now
+        self.votes = []  # (person, entry, statement, payload, sign-off)
+
+    def step_1_bundle(self):
+        document = canonical_document(self.given[0], "bundle")
+        self.bundle = bundle = BUNDLE(document, "bundle")
+        names = [one["name"] for one in bundle["revision"]["artifacts"]]
+        need(names == sorted(set(names)), "artifacts out of order, or one twice")
+        for envelope in [one["envelope"] for one in bundle["signoffs"]]:
+            need(len(canonical(envelope)) <= 64 << 10, "an envelope that is too large")
+        for envelope in [one["envelope"] for one in (*bundle["signoffs"], bundle["revocations"])]:
+            for value in (
+                envelope["payload"],
+                *(envelope["signatures"][0].get(name, "") for name in ("sig", "authenticatorData", "clientDataJSON")),
+            ):
+                b64(value)
+        self.facts = {sha256(canonical(one)): one for one in bundle["facts"]}
+        need(list(self.facts) == sorted(self.facts) and len(self.facts) == len(bundle["facts"]), "facts out of order")
+        for facts in bundle["facts"]:
+            for kind in ("evidence", "findings"):
+                named = [one["name" if kind == "evidence" else "id"] for one in facts[kind]]
+                need(len(set(named)) == len(named), f"{kind} twice in the facts")
+            need(all(len(one) <= 1000 for person in facts["people"] for one in person.values()), "an address too long")
+        order = [(one["leaf"]["type"], one["leaf"]["digest"]) for one in bundle["logged"]]
+        need(order == sorted(set(order)), "logged entries out of order")
+        need(
+            all((one["salt"] is None) == (one["leaf"]["type"] != "panel") for one in bundle["logged"]),
+            "a salt out of place",
+        )
+        for one in (*bundle["signoffs"], *bundle["logged"], bundle["revocations"]):
+            one["proof"] = Proof(one["proof"])
+            one["consistency"] = [b64(text) for text in one.get("consistency", ())]
+            need(all(len(sibling) == 32 for sibling in one["consistency"]), "a hash that is not 32 bytes")
+        self.revision = sha256(canonical(document["revision"]))
+        return f"revision sha256:{self.revision}"
+
+    def step_2_signatures(self):
+        self.roots = roots = parse(self.given[1], "roots")
+        self.quorum = None if roots.get("quorum") is None else Quorum(roots["quorum"])
+        people = [(person, Entry(written)) for person in roots["people"] for written in person["keys"]]
+        service = [Entry(written) for written in roots["service"].get("keys", ())]
+        blobs = [entry.key.blob for entry in (*(entry for _, entry in people), *service)]
+        need(len(set(blobs)) == len(blobs), "one key in two places of the roots")
+        for signoff in self.bundle["signoffs"]:
+            payload, entry = payload_and_key(signoff["envelope"], [entry for _, entry in people])
+            person = next(person for person, one in people if one is entry)
+            statement = REVIEW(canonical_document(payload, "statement", 45_000), "statement")
+            self.check_statement(statement["predicate"])
+            signed = statement["predicate"]["signedAt"]
+            need(entry.counts(signed) and (self.quorum or entry.counts(self.now)), "a key that did not count")
+            said = statement["predicate"]["reviewer"]
+            need(all(said[name] == person[name] for name in ("id", "name", "organization")), "signed in another's name")
+            need(said["role"] in person["roles"], "signed in a role that the roots do not give")
+            self.votes.append((person, entry, statement, payload, signoff))
+        payload, entry = payload_and_key(self.bundle["revocations"]["envelope"], service)
+        document = canonical_document(payload, "revocation list", 8 << 20)
+        self.list = REVOCATION_LIST(document, "revocation list")["predicate"]
+        need(
+            document["subject"][0]["digest"]["sha256"] == sha256(canonical(document["predicate"]["revoked"])),
+            "a list that is not its subject",
+        )
+        order = [(one["kind"], one["digest"]["sha256"]) for one in self.list["revoked"]]
+        need(order == sorted(set(order)), "revocations out of order")
+        need(
+            entry.counts(self.list["issuedAt"]) and self.list["service"] == roots["service"]["id"],
+            "a list of another service or key",
+        )
+        return ", ".join(f"{vote[0]['id']}: {vote[2]['predicate']['decision']}" for vote in self.votes)
+
+    def check_statement(self, predicate):
+        names = [one["name"] for one in predicate["evidence"]]
+        need(len(set(names)) == len(names) and "facts" in names, "evidence twice, or without facts")
+        conditional = predicate["decision"] == "APPROVED_WITH_CONDITIONS"
+        need(conditional == bool(predicate.get("conditions")), "conditions go with APPROVED_WITH_CONDITIONS")
+        coverage = predicate["coverage"]
+        waived = [one["path"] for one in coverage.get("waived", ())]
+        need(
+            len(set(waived)) == len(waived) and coverage["viewed"] + len(waived) <= coverage["files"],
+            "coverage beyond what there is",
+        )
+        need(coverage["answered"] <= coverage["findings"], "coverage beyond what there is")
+        need(predicate["signedAt"] < predicate["expiresAt"], "expires before it is signed")
+
+    def step_3_people(self):
+        for values in ([fold(vote[0]["id"]) for vote in self.votes], [vote[1].key.blob for vote in self.votes]):
+            need(len(set(values)) == len(values), "one person or one key signed twice")
+        need(len({vote[2]["predicate"]["change"]["targetRef"] for vote in self.votes}) == 1, "different targets")
+        return (
+            f"{len(self.votes)} people of {len({fold(vote[0]['organization']) for vote in self.votes})} organisations"
+        )
+
+    def step_4_policy(self):
+        if self.given[2] is None:
+            return None
+        digest = sha256(self.given[2])
+        need(
+            all(vote[2]["predicate"]["policy"]["digest"]["sha256"] == digest for vote in self.votes),
+            "signed under another policy",
+        )
+        self.policy = tomllib.loads(self.given[2].decode())
+        return f"sha256:{digest}"
+
+    def step_5_subject(self):
+        revision, bound = self.bundle["revision"], set()
+        for _, _, statement, _, _ in self.votes:
+            need(statement["subject"][0]["digest"]["sha256"] == self.revision, "signed for another revision")
+            predicate = statement["predicate"]
+            change = {name: predicate["change"][name] for name in ("repository", "baseTree", "headTree", "headCommit")}
+            told = (
+                revision["repository"],
+                revision["base"]["tree"],
+                revision["head"]["tree"],
+                revision["head"]["commit"],
+            )
+            need(tuple(change.values()) == told, "the statement describes another change than its manifest")
+            evidence = {one["name"]: one["digest"]["sha256"] for one in predicate["evidence"]}
+            facts = self.facts.get(evidence["facts"])
+            need(
+                facts is not None and facts["revision"]["sha256"] == self.revision,
+                "the facts that were signed are not there",
+            )
+            need(
+                all(evidence.get(one["name"]) == one["digest"]["sha256"] for one in facts["evidence"]),
+                "facts of other evidence",
+            )
+            said, files = predicate["coverage"], facts["files"]
+            answered = sum(one.get("answer") is not None for one in facts["findings"])
+            waived = len(said.get("waived", ()))
+            need(
+                (said["files"], said["viewed"], waived) == (files["total"], files["viewed"], files["waived"]),
+                "other coverage than the facts'",
+            )
+            need(
+                (said["findings"], said["answered"]) == (len(facts["findings"]), answered),
+                "other coverage than the facts'",
+            )
+            bound.add(evidence["facts"])
+        need(bound == set(self.facts), "facts that nobody signed")
+        known = {one["name"]: one for one in revision["artifacts"]}
+        for name, path in self.artifacts.items():
+            need(name in known, f"artifact {name!r} is not in the manifest")
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+            need(
+                (path.stat().st_size, found) == (known[name]["size"], known[name]["sha256"]),
+                f"artifact {name!r} is another",
+            )
+        return f"{len(self.artifacts)} of {len(known)} artifacts compared; the repository is not read here"
+
+    def step_6_log(self):
+        newest = self.bundle["revocations"]
+        logs = {one["origin"]: NoteKey(one["vkey"], {1}) for one in self.roots["logs"]}
+        key = logs.get(newest["proof"].origin)
+        need(key is not None and key.name == newest["proof"].origin, "a log that is not in the roots file")
+        leaf = {"type": "revocations", "digest": "sha256:" + sha256(canonical(newest["envelope"]))}
+        size, root = newest["proof"].check(leaf, key)
+        self.newest_at = self.witnessed(newest["proof"])
+        need(
+            self.newest_at is None or self.list["issuedAt"] <= self.newest_at + SKEW,
+            "a list dated after its checkpoint",
+        )
+
+        def place(entry, leaf):
+            old, old_root = entry["proof"].check(leaf, key)
+            check_consistency(old, size, old_root, root, entry["consistency"])
+            return entry["proof"].index, self.witnessed(entry["proof"])
+
+        logged = {
+            (one["leaf"]["type"], one["leaf"]["digest"]): (place(one, one["leaf"]), one["salt"])
+            for one in self.bundle["logged"]
+        }
+        used, self.places = set(), []
+        for _, entry, statement, _, signoff in self.votes:
+            index, at = place(signoff, {"type": "signoff", "envelope": signoff["envelope"]})
+            signed = statement["predicate"]["signedAt"]
+            if at is not None:
+                need(signed <= at + SKEW, "says to have been signed after it was logged")
+                need(entry.counts(at), "a key that did not count when it was logged")
+            wanted = [("key", "sha256:" + sha256(entry.key.blob))]
+            for piece in statement["predicate"]["evidence"]:
+                named = "sha256:" + piece["digest"]["sha256"]
+                if piece["name"] == "panel":
+                    opened = [
+                        one
+                        for one, (_, salt) in logged.items()
+                        if salt
+                        and "sha256:" + sha256(PANEL_DOMAIN + bytes.fromhex(salt + piece["digest"]["sha256"])) == one[1]
+                    ]
+                    wanted.append(opened[0] if opened else ("panel", named))
+                else:
+                    wanted.append(("evidence", named))
+            for one in wanted:
+                need(
+                    one in logged and logged[one][0][0] < index, f"{one[0]} {one[1]} was not logged before the sign-off"
+                )
+                need(
+                    logged[one][0][1] is None or logged[one][0][1] <= signed + SKEW,
+                    "signed before its evidence was logged",
+                )
+                used.add(one)
+            self.places.append(at)
+        need(used == set(logged), "something logged that nobody signed")
+        seen = "no witness is asked for" if self.newest_at is None else f"witnessed {self.newest_at}"
+        return f"{size} entries in {key.name}, {seen}"
+
+    def witnessed(self, proof):
+        return None if self.quorum is None else self.quorum.at(proof.note)
+
+    def step_7_freshness(self):
+        if self.given[2] is None:
+            return None
+        issued, rules = self.list["issuedAt"], self.policy["log"]
+        for moment, hours in (
+            (self.newest_at or issued, rules["checkpoint_hours"]),
+            (issued, rules["revocations_hours"]),
+        ):
+            need(moment <= self.now + SKEW, "a checkpoint or revocation list from the future")
+            need(
+                self.now < moment + timedelta(hours=hours),
+                f"a checkpoint or revocation list of {moment}, over {hours} h old",
+            )
+        return f"revocation list {self.list['number']} of {issued}"
+
+    def step_8_time(self):
+        for _, _, statement, _, _ in self.votes:
+            signed, expires = statement["predicate"]["signedAt"], statement["predicate"]["expiresAt"]
+            need(signed <= self.now + SKEW, "signed in the future")
+            need(self.now < expires, f"expired at {expires}")
+            need(
+                self.given[2] is None or self.now < signed + timedelta(days=self.policy["time"]["max_age_days"]),
+                "too old for the policy",
+            )
+        return "in time"
+
+    def step_9_revocation(self):
+        revoked = {(one["kind"], one["digest"]["sha256"]): one for one in self.list["revoked"]}
+        need(("revision", self.revision) not in revoked, "the revision is revoked")
+        for (person, entry, _, payload, _), at in zip(self.votes, self.places, strict=True):
+            need(("statement", sha256(payload)) not in revoked, f"the sign-off by {person['id']} is revoked")
+            lost = revoked.get(("key", sha256(entry.key.blob)))
+            need(lost is None or (at is not None and at < lost["since"]), f"the key of {person['id']} is revoked")
+        return f"nothing of it is on revocation list {self.list['number']}"
+
+
+STEPS = ("bundle", "signatures", "people", "policy", "subject", "log", "freshness", "time", "revocation")
+
+
+def verify(bundle, roots, policy=None, artifacts=None, now=None):
+    """All steps: a list of (number, name, ok, detail). ok is None where nothing was there to hold it against."""
+    procedure, found = Verification(bundle, roots, policy, artifacts or {}, now or datetime.now(UTC)), []
+    for number, name in enumerate(STEPS, 1):
+        try:
+            detail = getattr(procedure, f"step_{number}_{name}")()
+        except Exception as error:  # noqa: BLE001 - nothing that a bundle holds may get past by raising
+            found.append((number, name, False, str(error) or type(error).__name__))
+            return found
+        found.append((number, name, None if detail is None else True, detail or "not looked at: no policy was given"))
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--roots", type=Path, required=True)
+    parser.add_argument("--policy", type=Path)
+    parser.add_argument("--artifact", action="append", default=[], metavar="NAME=FILE")
+    parser.add_argument(
+        "--at", type=lambda text: time(text, "--at"), help="judge at this time, as 2026-01-31T12:00:00Z"
+    )
+    options = parser.parse_args()
+    try:
+        artifacts = {name: Path(path) for name, _, path in (one.partition("=") for one in options.artifact)}
+        policy = None if options.policy is None else options.policy.read_bytes()
+        steps = verify(options.bundle.read_bytes(), options.roots.read_bytes(), policy, artifacts, options.at)
+    except OSError as error:
+        print(f"countersign_verify: {error}", file=sys.stderr)
+        return 2
+    for number, name, ok, detail in steps:
+        shown = "".join(letter if letter.isprintable() else "?" for letter in detail)
+        print(f"{number:>2}  {({True: 'ok', False: 'REFUSED', None: '-'})[ok]:<7}  {name}: {shown}")
+    holds = all(ok is not False for _, _, ok, _ in steps)
+    print("holds, as far as was looked at" if holds else "does not hold")
+    return 0 if holds else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the deployer's gates decided: held against the roots, kept in the evidence store, logged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import structlog
+
+from evidence import canonical, digest
+from service import ledger, trust
+from signoff import Envelope, gate_leaf, verify_summary
+
+if TYPE_CHECKING:
+    from service.context import Context
+
+log = structlog.get_logger("countersign")
+
+
+class Taken(NamedTuple):
+    """A decision that was taken in. ``differs`` names the files that are not this reviewer's: that is an incident."""
+
+    log_index: int
+    passed: bool
+    review_by: str | None
+    differs: tuple[str, ...]
+    fresh: bool
+
+
+def take(context: Context, content: bytes) -> Taken:
+    """Check a gate's decision, keep it and log it. The same decision again is not logged twice.
+
+    Raises:
+        InputError: not a decision, or in the name of another gate.
+        VerificationError: signed by no gate of the roots.
+    """
+    envelope = Envelope.read(content)
+    roots = trust.roots(context)
+    gate, summary = verify_summary(envelope, roots)
+    known = {"policy": f"sha256:{trust.policy(context).digest}", "roots": f"sha256:{roots.digest}"}
+    said = {"policy": summary.policy, "roots": summary.roots}
+    differs = tuple(sorted(name for name, value in known.items() if said[name] != value))
+    kept = canonical(envelope.to_json())
+    size = trust.log_reader(context).size if (context.log / "checkpoint").exists() else 0
+    context.store.put(kept)
+    index = ledger.record(context, gate_leaf(envelope)).index
+    broken = summary.break_glass
+    if differs or (broken is not None):
+        log.warning("gate decision to be looked at", gate=gate.id, envelope=digest(kept), differs=differs)
+    review_by = broken.review_by if broken is not None and broken.admits else None
+    return Taken(index, summary.passed, review_by, differs, index >= size)

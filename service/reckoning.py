@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The database held against the log: an edit by SQL is found, because the log cannot be edited in step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from evidence import Digest, VerificationError, canonical, digest, parse_json
+from service import trust
+from service.database import RevisionRow, SignoffRow, StatementRow
+from signoff import Envelope, read_statement
+
+if TYPE_CHECKING:
+    from service.context import Context
+    from signoff import Statement
+
+_STEP = "database"
+_Row = tuple[SignoffRow, bytes, Digest | None]
+
+
+def compare(context: Context) -> int:
+    """Check that the database says of sign-offs what the log says: none more, none less, none otherwise.
+
+    Returns:
+        How many there are.
+
+    Raises:
+        VerificationError: the first that differs, or a log that is damaged.
+    """
+    rows = _rows(context)
+    newest: dict[tuple[str, str], int] = {}
+    seen: dict[str, tuple[int, Statement]] = {}
+    for index, entry in enumerate(trust.log_reader(context).entries()):
+        document = parse_json(entry, f"log entry {index}")
+        if document["type"] != "signoff":
+            continue
+        envelope = Envelope.from_json(document["envelope"])
+        statement = read_statement(envelope.payload)
+        nonce = statement.predicate.nonce
+        if nonce in seen:
+            continue  # one statement, signed and logged again
+        _check(index, envelope, statement, rows.get(nonce))
+        seen[nonce] = (index, statement)
+        newest[statement.revision, statement.predicate.reviewer.id] = index
+    for nonce, (row, _, _) in rows.items():
+        if nonce not in seen:
+            raise VerificationError(_STEP, f"a sign-off of {row.person_id} that is not in the log")
+        index, statement = seen[nonce]
+        counts = newest[statement.revision, statement.predicate.reviewer.id] == index
+        if row.superseded is counts:
+            raise VerificationError(_STEP, f"the sign-off at log entry {index} is marked as if it counted otherwise")
+    return len(rows)
+
+
+def _rows(context: Context) -> dict[str, _Row]:
+    with context.database.read() as session:
+        found = session.execute(
+            select(SignoffRow, StatementRow.payload, RevisionRow.digest)
+            .join(StatementRow, StatementRow.nonce == SignoffRow.nonce)
+            .join(RevisionRow, RevisionRow.id == SignoffRow.revision_id)
+            .where(SignoffRow.log_index.is_not(None))
+        ).all()
+    return {row.nonce: (row, payload, revision) for row, payload, revision in found}
+
+
+def _check(index: int, envelope: Envelope, statement: Statement, known: _Row | None) -> None:
+    if known is None:
+        raise VerificationError(_STEP, f"the sign-off at log entry {index} is gone from the database")
+    row, payload, revision = known
+    predicate = statement.predicate
+    same = {
+        "place": row.log_index == index,
+        "bytes": payload == envelope.payload and row.payload_digest == digest(payload),
+        "envelope": row.envelope_digest == digest(canonical(envelope.to_json())),
+        "decision": row.decision == predicate.decision.value,
+        "person": row.person_id == predicate.reviewer.id,
+        "revision": revision == statement.revision,
+    }
+    for name, holds in same.items():
+        if not holds:
+            raise VerificationError(_STEP, f"the {name} of the sign-off at log entry {index} was changed")

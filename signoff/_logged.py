@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Steps 6 and 9 of the gate: what the log says of a bundle, and what the revocation list says of it.
+
+"Logged at" is the time at which the quorum of witnesses had cosigned the checkpoint of an entry's own proof. Where the
+roots ask for no witness nobody but the signers has said a time, and only the log's order is known.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from evidence import InputError, VerificationError, sha256_hex
+from signoff.commitments import EVIDENCE_LEAF, PANEL_EVIDENCE, PANEL_LEAF, panel_commitment
+from signoff.leaves import KEY_LEAF, key_sha256
+from signoff.merkle import verify_consistency
+from signoff.requirements import CLOCK_SKEW
+from signoff.revocations import RevokedKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from signoff.bundle import Bundle, Logged, Signoff
+    from signoff.keys import PublicKey
+    from signoff.notes import Checkpoint
+    from signoff.proofs import LogProof
+    from signoff.revocations import Revocations, Revoked
+    from signoff.roots import PersonKey, Roots
+    from signoff.statement import Statement
+
+
+class Vote(NamedTuple):
+    """A sign-off of which the signature holds."""
+
+    person: str
+    key: PublicKey
+    entry: PersonKey
+    statement: Statement
+    signoff: Signoff
+
+
+class Place(NamedTuple):
+    """Which entry of the log it is, and when it was logged at the latest; None where nobody witnessed it."""
+
+    number: int
+    at: datetime | None
+
+
+class LogFindings(NamedTuple):
+    """What the log says: where each sign-off stands, the newest checkpoint, and when that was witnessed."""
+
+    places: tuple[Place, ...]
+    newest: Checkpoint
+    newest_at: datetime | None
+
+
+def check_logged(bundle: Bundle, roots: Roots, votes: Sequence[Vote], revocations: Revocations) -> LogFindings:
+    """Check every proof in a bundle, and that each sign-off follows its evidence and its key in the log.
+
+    Raises:
+        VerificationError: a proof, checkpoint, consistency proof or quorum of witnesses does not hold.
+        InputError: a key did not count when its sign-off was logged; evidence or key that was not logged before.
+    """
+    log = _Log(bundle, roots)
+    if log.newest_at is not None and revocations.issued_at > log.newest_at + CLOCK_SKEW:
+        raise InputError("the revocation list is dated after the checkpoint that it is logged under")
+    logged = {
+        (entry.kind, entry.digest): (entry, log.place(entry.proof, entry.leaf_hash, entry.consistency))
+        for entry in bundle.logged
+    }
+    used: set[tuple[str, str]] = set()
+    places = []
+    for vote in votes:
+        place = log.place(vote.signoff.proof, vote.signoff.leaf_hash, vote.signoff.consistency)
+        _check_times(vote, place)
+        for name, key in _needed(vote, logged):
+            if key is None or logged[key][1].number >= place.number:
+                raise InputError(f"{name} that {vote.person} signed was not logged before the sign-off")
+            at = logged[key][1].at
+            if at is not None and at > vote.statement.signed_at + CLOCK_SKEW:
+                raise InputError(f"{vote.person} signed before {name} was logged, at {at:%Y-%m-%d %H:%M:%S} UTC")
+            used.add(key)
+        places.append(place)
+    if used != set(logged):
+        raise InputError("there is something logged in the bundle that nobody signed")
+    return LogFindings(tuple(places), log.newest, log.newest_at)
+
+
+def check_revoked(bundle: Bundle, votes: Sequence[Vote], places: Sequence[Place], revocations: Revocations) -> None:
+    """Check that nothing a sign-off rests on is revoked.
+
+    Raises:
+        InputError: the first thing that is, and why.
+    """
+    revision = bundle.revision.digest.removeprefix("sha256:")
+    _refuse(revocations.find(RevokedKind.REVISION, revision), "the revision")
+    for vote, place in zip(votes, places, strict=True):
+        payload = sha256_hex(vote.signoff.envelope.payload)
+        _refuse(revocations.find(RevokedKind.STATEMENT, payload), f"the sign-off by {vote.person}")
+        lost = revocations.find(RevokedKind.KEY, key_sha256(vote.key))
+        if lost is not None and (place.at is None or place.at >= lost.since):
+            _refuse(lost, f"the key {vote.key.fingerprint} of {vote.person}")
+
+
+class _Log:
+    """The one log that everything in a bundle is in, under its newest checkpoint, which is the revocation list's."""
+
+    def __init__(self, bundle: Bundle, roots: Roots) -> None:
+        self._quorum = roots.quorum
+        proof = bundle.revocations.proof
+        key = roots.log(proof.origin)
+        if key is None:
+            raise VerificationError("log", f"the log {proof.origin[:100]!r} is not in the roots file")
+        self._key = key
+        self.newest = proof.verify(bundle.revocations.leaf_hash, key)
+        self.newest_at = self._witnessed(proof)
+
+    def place(self, proof: LogProof, leaf: bytes, consistency: Sequence[bytes]) -> Place:
+        checkpoint = proof.verify(leaf, self._key)
+        newest = self.newest
+        verify_consistency(checkpoint.size, newest.size, checkpoint.root, newest.root, consistency)
+        return Place(proof.index, self._witnessed(proof))
+
+    def _witnessed(self, proof: LogProof) -> datetime | None:
+        return None if self._quorum is None else self._quorum.check(proof.checkpoint).at
+
+
+def _check_times(vote: Vote, place: Place) -> None:
+    if place.at is None:
+        return
+    if vote.statement.signed_at > place.at + CLOCK_SKEW:
+        raise InputError(f"{vote.person} says to have signed after the log had the sign-off")
+    if not vote.entry.valid_at(place.at):
+        raise InputError(f"the key {vote.key.fingerprint} of {vote.person} did not count when it was logged")
+
+
+def _needed(
+    vote: Vote, logged: dict[tuple[str, str], tuple[Logged, Place]]
+) -> list[tuple[str, tuple[str, str] | None]]:
+    """What must have been logged before a sign-off: each piece of evidence, and the key; None for what is not there."""
+    needed: list[tuple[str, tuple[str, str] | None]] = []
+    for piece in vote.statement.predicate.evidence:
+        digest = f"sha256:{piece.digest.sha256}"
+        found: tuple[str, str] | None = (EVIDENCE_LEAF, digest)
+        if piece.name == PANEL_EVIDENCE:
+            found = _commitment(digest, logged)
+        needed.append((f"the {piece.name}", found if found in logged else None))
+    key = (KEY_LEAF, f"sha256:{key_sha256(vote.key)}")
+    return [*needed, ("the key", key if key in logged else None)]
+
+
+def _commitment(panel: str, logged: dict[tuple[str, str], tuple[Logged, Place]]) -> tuple[str, str] | None:
+    """The commitment that the panel opens."""
+    for key, (entry, _) in logged.items():
+        if entry.kind == PANEL_LEAF and entry.salt is not None and panel_commitment(panel, entry.salt) == entry.digest:
+            return key
+    return None
+
+
+def _refuse(revoked: Revoked | None, what: str) -> None:
+    if revoked is not None:
+        raise InputError(f"{what} is revoked since {revoked.since:%Y-%m-%d %H:%M} UTC: {revoked.reason}")
