@@ -5,7 +5,7 @@ Writes two safetensors files of a few gigabytes that differ everywhere, and a co
 ``openssl dgst -sha256`` over both files and ``model-diff`` over the same; and a million rows of 64 with their axes
 turned and their neighbours compared. Resident memory is the most that any process below this one held.
 
-    python -P benchmarks/artifacts.py [--gigabytes N] [--rows N] [--folder DIR]
+    python benchmarks/artifacts.py [--gigabytes N] [--rows N] [--folder DIR]
 
 Prints a table; exit status 1 if a bound does not hold: three times the hash for files that differ, once for equal ones,
 600 MB resident, 60 s for the million rows. Removes what it wrote.

@@ -5,22 +5,20 @@ Repositories are read in place and never written to. A commit is silent if files
 more than their syntax, and there is neither a finding nor anything named as not analysed; that is right for an
 ordinary rewrite, so silence is counted, and a crash or an unnamed file is a failure.
 
-    python benchmarks/histories.py REPOSITORY ... [--commits N] [--sample FILE] [--seed N] [--files N]
+    python benchmarks/histories.py REPOSITORY ... [--commits N] [--skip N] [--sample FILE] [--seed N] [--files N]
 
-Prints a table, one row a repository. ``--sample`` writes 60 findings at or above low, drawn over all repositories, for
-reading by hand. Exit status 1 if a commit crashed or a changed file was neither read nor named.
+Prints a table, one row a repository; seconds are of processor time. ``--sample`` writes 60 findings at or above low,
+drawn over all repositories, for reading by hand, and ``--skip`` leaves out the newest commits: those that a sample was
+drawn from before. Exit status 1 if a commit crashed or a changed file was neither read nor named.
 """
 
 from __future__ import annotations
-
-import sys
-
-sys.path.pop(0)  # this folder: a script here is called as the room that it measures
 
 import argparse
 import json
 import random
 import subprocess
+import sys
 import time
 import traceback
 from collections import Counter
@@ -91,9 +89,9 @@ def _unnamed(file: Any, named: set[str]) -> bool:  # noqa: ANN401 - a FileChange
     return file.path not in named and file.old_object != file.new_object and file.status != "renamed"
 
 
-def commits_of(path: Path, most: int, files: int) -> list[str]:
-    """The newest commits with one parent that change at most so many files."""
-    command = ["git", "-C", str(path), "rev-list", "--no-merges", f"--max-count={most * 3}", "HEAD"]
+def commits_of(path: Path, most: int, files: int, skip: int) -> list[str]:
+    """The newest commits with one parent that change at most so many files, without the first so many."""
+    command = ["git", "-C", str(path), "rev-list", "--no-merges", f"--max-count={(most + skip) * 3}", "HEAD"]
     listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
     found = []
     for commit in listed:
@@ -104,9 +102,9 @@ def commits_of(path: Path, most: int, files: int) -> list[str]:
         ).stdout
         if 0 < shown.count(b"\0") <= files and len(_parents(path, commit)) == 1:
             found.append(commit)
-        if len(found) == most:
+        if len(found) == most + skip:
             break
-    return found
+    return found[skip:]
 
 
 def _parents(path: Path, commit: str) -> list[str]:
@@ -116,19 +114,19 @@ def _parents(path: Path, commit: str) -> list[str]:
     return shown[1:]
 
 
-def run(path: Path, most: int, files: int) -> History:
+def run(path: Path, most: int, files: int, skip: int = 0) -> History:
     """Diff the newest commits of one repository, each against its parent."""
     name = path.parent.name if path.name in {"repo", ".git", "git"} else path.name
     history = History(name.replace("+", "/").removesuffix(".git"))
     with Repository.open(path) as repository:
-        for commit in commits_of(path, most, files):
-            started = time.perf_counter()
+        for commit in commits_of(path, most, files, skip):
+            started = time.process_time()
             try:
                 result = diff(repository, f"{commit}~1", commit)
             except Exception:  # noqa: BLE001 - what a crash is, is what is measured
                 history.crashes.append(f"{commit}\n{traceback.format_exc()}")
                 continue
-            history.add(commit, result, time.perf_counter() - started)
+            history.add(commit, result, time.process_time() - started)
     return history
 
 
@@ -137,6 +135,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("repositories", nargs="+", type=Path)
     parser.add_argument("--commits", type=int, default=60)
+    parser.add_argument("--skip", type=int, default=0, help="newest commits to leave out")
     parser.add_argument("--files", type=int, default=400, help="most files that a commit may change")
     parser.add_argument("--sample", type=Path)
     parser.add_argument("--seed", type=int, default=1)
@@ -147,7 +146,7 @@ def main() -> int:
     )
     histories = []
     for path in given.repositories:
-        history = run(path, given.commits, given.files)
+        history = run(path, given.commits, given.files, given.skip)
         histories.append(history)
         print(history.row(), flush=True)
     rules = sum((history.rules for history in histories), Counter[str]())

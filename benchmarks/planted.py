@@ -7,7 +7,7 @@ what is benign (training on, a narrower type, other shards, other names) must we
 the axes of a table turn, edits of three sizes are held against what a rebuild varies by, and the table says how far
 the planted rows stand out.
 
-    python -P benchmarks/planted.py [--data DIR] [--factors N]
+    python benchmarks/planted.py [--data DIR] [--factors N]
 
 Prints tables; exit status 1 if a check fails. Needs the ``benchmarks`` extra. NeMig's user data is for non-commercial
 research only and is read in place.

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from diffing import read_rules
 from evidence import NotFoundError, sha256_hex
 from service.database import Database
 from service.settings import read_platforms
@@ -31,7 +32,7 @@ class Context:
         """Open the data folder, creating and migrating what is missing.
 
         Raises:
-            InputError: the platforms file cannot be used.
+            InputError: the platforms file or a file of rules cannot be used.
         """
         data = settings.data
         for folder in ("mirrors", "work", "slates", "keys", "log", "proofs"):
@@ -39,7 +40,11 @@ class Context:
         database = Database.sqlite(data / "countersign.sqlite")
         database.migrate()
         platforms = read_platforms(settings.platforms_file)
-        return Context(settings, platforms, database, EvidenceStore(data / "evidence"))
+        context = Context(settings, platforms, database, EvidenceStore(data / "evidence"))
+        for path in {context.rules(platform.name) for platform in platforms}:
+            if path is not None:
+                read_rules(path)  # a mistake in them is said now, not at the next review
+        return context
 
     def close(self) -> None:
         """Close the database."""
@@ -51,6 +56,10 @@ class Context:
             if platform.name == name:
                 return platform
         raise NotFoundError(f"platform {name} is no longer configured: put it back into {self.settings.platforms_file}")
+
+    def rules(self, platform: str) -> Path | None:
+        """The reviewer's rules for diffs of a platform: its own, or those of the settings; None without any."""
+        return self.platform(platform).rules or self.settings.rules_file
 
     def mirror(self, platform: str, url: str) -> Path:
         """Where the mirror of a repository is, or will be."""

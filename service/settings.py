@@ -27,6 +27,9 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=1, le=65535, description="Port to listen on.")
     public_url: str | None = Field(default=None, description="How browsers and code hosts reach the service.")
     platforms: Path | None = Field(default=None, description="The platforms file; DATA/platforms.toml by default.")
+    rules: Path | None = Field(
+        default=None, description="The reviewer's rules of diffs; DATA/rules.toml by default, if it is there."
+    )
     webhook_bytes: int = Field(default=MAX_WEBHOOK_BYTES, gt=0, description="Largest webhook body, in bytes.")
     reviewer_id: str = Field(
         default="reviewer", description="Whom the link printed at start signs in, as in roots.json."
@@ -57,6 +60,12 @@ class Settings(BaseSettings):
         """Where the platforms are configured."""
         return self.platforms or self.data / "platforms.toml"
 
+    @property
+    def rules_file(self) -> Path | None:
+        """The reviewer's rules for platforms that have none of their own; None without any."""
+        own = self.data / "rules.toml"
+        return self.rules or (own if own.exists() else None)
+
 
 class ConfiguredRepository(BaseModel):
     """One repository that is mirrored: what webhooks call it, and where it is cloned from."""
@@ -82,6 +91,8 @@ class Platform(BaseModel):
     api_base: str | None = None
     api_token: SecretStr | None = None
     panel: Path
+    rules: Path | None = None
+    wheels: Path | None = None
 
     @model_validator(mode="after")
     def _usable(self) -> Platform:
@@ -118,7 +129,7 @@ class _PlatformsFile(BaseModel):
 
 
 def read_platforms(path: Path) -> tuple[Platform, ...]:
-    """The configured platforms; none if the file does not exist. Relative panel paths are from the file's folder.
+    """The configured platforms; none if the file does not exist. Relative paths are from the file's folder.
 
     Raises:
         InputError: not TOML, an unknown key, a bad value, or two platforms of one name.
@@ -137,4 +148,9 @@ def read_platforms(path: Path) -> tuple[Platform, ...]:
     names = [platform.name for platform in platforms]
     if len(set(names)) != len(names):
         raise InputError(f"{path}: two platforms have the same name: {max(names, key=names.count)}")
-    return tuple(platform.model_copy(update={"panel": path.parent / platform.panel}) for platform in platforms)
+    return tuple(platform.model_copy(update=_from(path.parent, platform)) for platform in platforms)
+
+
+def _from(folder: Path, platform: Platform) -> dict[str, Path | None]:
+    paths = {"panel": platform.panel, "rules": platform.rules, "wheels": platform.wheels}
+    return {name: folder / path if path is not None else None for name, path in paths.items()}

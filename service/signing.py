@@ -379,6 +379,8 @@ def _settle(context: Context, signoff: SignoffRow, index: int) -> None:
             revision.since = now()
         what = f"{signoff.decision} by {name}, log entry {index}"
         progress.happened(session, revision.id, what)
+        if to is State.SIGNED:  # remembered when a later push supersedes it: it is what later changes are held against
+            progress.happened(session, revision.id, State.SIGNED.value)
 
 
 def _stored(name: str | None) -> Digest:

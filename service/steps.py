@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 from behavior import MANIFEST_NAME, Side, audit, locate_artifacts, read_manifest, read_panel
 from confine import Limits, Repository
-from diffing import diff
 from evidence import (
     VERSION,
     Artifact,
@@ -27,7 +26,7 @@ from evidence import (
     sha256_hex,
 )
 from reports import report_document
-from service import ledger, progress
+from service import comparing, ledger, progress
 from service.life import State
 from service.slates import SlateFolder
 
@@ -71,10 +70,10 @@ def fetch(context: Context, revision_id: int) -> None:
 
 
 def compare(context: Context, revision_id: int) -> None:
-    """Diff base and head; the document goes to the store."""
+    """Diff base and head, as ``service.comparing`` does; the document goes to the store."""
     job = progress.job(context.database, revision_id)
     with _cores, open_mirror(context, job) as repository:
-        document = diff(repository, _required(job.base_commit), job.head_commit).to_json()
+        document = comparing.compare(context, job, repository, _required(job.base_commit)).to_json()
     stored = context.store.put_json(document)
     progress.advance(context.database, revision_id, State.DIFFED, diff_digest=stored)
 

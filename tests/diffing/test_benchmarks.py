@@ -36,7 +36,7 @@ def test_histories_counts_findings_and_draws_a_sample(tmp_path: Path) -> None:
     assert {finding["rule"] for finding in drawn} >= {"literal-changed", "parse-failed"}
 
 
-def test_a_case_of_the_speed_benchmark_is_measured(tmp_path: Path) -> None:
+def test_a_case_of_the_benchmark_of_cost_is_measured(tmp_path: Path) -> None:
     repository = tmp_path / "ranker"
     repository.mkdir()
     git(repository, "init", "-q")
@@ -44,7 +44,7 @@ def test_a_case_of_the_speed_benchmark_is_measured(tmp_path: Path) -> None:
         (repository / "rank.py").write_text(f"share_weight = {weight}\n")
         git(repository, "add", "-A")
         git(repository, "commit", "-qm", weight)
-    done = run(str(BENCHMARKS / "diffing.py"), "--measure", str(repository), "--commits", "1")
+    done = run(str(BENCHMARKS / "diff_cost.py"), "--measure", str(repository), "--commits", "1")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert (found["files"], found["findings"], found["named"]) == (1, 1, [])

@@ -6,16 +6,12 @@ first import of 5,000 files (60 s and 1.5 GB), and files meant to cost: a minifi
 entries, deeply nested brackets, 50 MB of JSON, in several languages. Each runs in a process of its own, whose peak
 memory is its own.
 
-    python benchmarks/diffing.py [--quick]
+    python benchmarks/diff_cost.py [--quick]
 
 Prints a table; exit status 1 if a bound is missed or a pathological file is neither read nor named.
 """
 
 from __future__ import annotations
-
-import sys
-
-sys.path.pop(0)  # this folder: a script here is called as the room that it measures
 
 import argparse
 import json
@@ -23,6 +19,7 @@ import os
 import random
 import resource
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
