@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from diffing._artifacts import Verdicts, special_entry, without_facts
+from diffing._aside import weighed
 from diffing._characters import character_findings, name_findings
 from diffing._conditions import condition_findings
 from diffing._content import Change, Side, declared_encoding, normalised, text_of
@@ -14,7 +15,7 @@ from diffing._crowds import limited, uncrowded
 from diffing._declared import dependency_verdicts
 from diffing._facts import Facts
 from diffing._formulas import formula_findings
-from diffing._kinds import MANIFEST, FileKind, What, excuse, is_test, kind_of
+from diffing._kinds import MANIFEST, FileKind, What, excuse, kind_of
 from diffing._lines import compare_lines, split_lines
 from diffing._literals import literal_findings
 from diffing._manifest import manifest_findings
@@ -27,7 +28,6 @@ from diffing._runtime import runtime_values, said_of_runtime
 from diffing._specials import special_findings
 from diffing._tree import TooManyNodesError
 from diffing._wiring import wiring_findings
-from diffing._words import holds_results
 from diffing.capabilities import Fields, capabilities_of, capability_findings, shipped
 from diffing.changes import FileChange, NotAnalysed, RuntimeValue
 from diffing.dependencies import declares, setting_of_dependencies
@@ -35,7 +35,7 @@ from diffing.languages import MARKDOWN
 from evidence import Finding, Location, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     from diffing._facts import Value
 
@@ -138,25 +138,23 @@ class Comparison:
             *formula_findings(self._pairs, places),
             *capability_findings(self._pairs),
         ]
-        if self._alone:
-            found = [_of_an_import(finding) for finding in found]
-        tests = _tests(self._pairs)
         own = [
-            _of_a_test(finding)
-            if finding.location and finding.location.path in tests
-            else _of_a_document(finding)
-            if finding.location and finding.location.path.lower().endswith(MARKDOWN.suffixes)
-            else _generated(finding)
-            if finding.location and (excuse(finding.location.path) or holds_results(finding.location.path))
-            else finding
+            finding
             for finding in found
             if finding.location is None or finding.location.path != MANIFEST or said_of_runtime(finding)
         ]
-        outcome.findings = limited([*outcome.findings, *uncrowded(own)])
+        outcome.findings = limited([*self._of_files(), *uncrowded(weighed(own, self._pairs, alone=self._alone))])
         outcome.runtime_values = runtime_values(self._pairs)
         outcome.not_analysed.sort(key=lambda entry: (entry.path, entry.reason))
         outcome.files.sort(key=lambda file: file.path)
         return outcome
+
+    def _of_files(self) -> list[Finding]:
+        """What was found of single files; only that one does not parse weighs by where it stands."""
+        found = self.outcome.findings
+        unparsed = [finding for finding in found if finding.rule == "parse-failed"]
+        others = [finding for finding in found if finding.rule != "parse-failed"]
+        return [*others, *weighed(unparsed, self._pairs)]
 
     def _take(self, verdicts: tuple[Iterable[Finding], Iterable[NotAnalysed]]) -> None:
         self.outcome.findings += verdicts[0]
@@ -263,41 +261,8 @@ class Comparison:
         self.outcome.not_analysed.append(NotAnalysed(path, reason, category))
 
 
-def _tests(pairs: Sequence[FilePair]) -> set[str]:
-    """The test files of a change that nothing but tests in it imports."""
-    sides = [side for pair in pairs for side in (pair.old, pair.new) if side]
-    imported = set[str]().union(*(side.imports for side in sides if not is_test(side.path)))
-    return {side.path for side in sides if is_test(side.path) and side.module.rpartition(".")[2] not in imported}
-
-
-def _of_an_import(finding: Finding) -> Finding:
-    """A value that came with everything else weighs info: there is nothing that it changes."""
-    return replace(finding, severity=Severity.INFO) if finding.rule == "literal-added" else finding
-
-
-def _generated(finding: Finding) -> Finding:
-    """A value in generated or vendored code, or among results, that no score depends on weighs info."""
-    quiet = finding.rule.startswith("literal-") and finding.severity is Severity.LOW
-    return replace(finding, severity=Severity.INFO) if quiet else finding
-
-
-def _of_a_test(finding: Finding) -> Finding:
-    """A finding in a test weighs low at most, a value in it info: no score depends on it."""
-    if finding.rule.startswith("literal-") and finding.severity.at_least(Severity.LOW):
-        return replace(finding, severity=Severity.INFO, detail=f"In a test. {finding.detail}")
-    if not finding.severity.at_least(Severity.MEDIUM):
-        return finding
-    return replace(finding, severity=Severity.LOW, detail=f"In a test. {finding.detail}")
-
-
 def _is_prose(pair: FilePair) -> bool:
     return pair.path.lower().endswith(MARKDOWN.suffixes)
-
-
-def _of_a_document(finding: Finding) -> Finding:
-    """A documented value weighs low at most: nothing that runs reads it."""
-    severity = Severity.LOW if finding.severity.at_least(Severity.LOW) else finding.severity
-    return replace(finding, severity=severity, detail=f"A documented value. {finding.detail}")
 
 
 def _kind(change: Change) -> FileKind:

@@ -11,6 +11,7 @@ from diffing._flow import Feeds
 from diffing._identities import is_identity_list
 from diffing._pairing import Match, Placed, value_key
 from diffing._redactions import is_redaction, redaction
+from diffing._words import names_itself
 from evidence import Finding, Severity
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def _one_sided(item: Placed, what: str, *, existing: bool) -> Iterator[Finding]:
         if trivial or fact.feeds is not Feeds.SCORE:
             return
     telling = fact.feeds is Feeds.SCORE and not isinstance(fact.value, str)  # a text by itself moves no score
-    quiet = not existing or _is_sentence(fact)
+    quiet = not existing or _is_only_text(fact)
     severity = Severity.MEDIUM if telling else Severity.INFO if quiet else Severity.LOW
     side = "new" if what == "added" else "old"
     evidence = {"name": fact.name, side: shown(fact.value), "feeds": fact.feeds.name.lower()}
@@ -216,6 +217,12 @@ def _is_sentence(fact: Literal) -> bool:
     if not isinstance(fact.value, str) or fact.feeds is Feeds.SCORE:
         return False
     return fact.metric or len(fact.value.split()) >= _SENTENCE
+
+
+def _is_only_text(fact: Literal) -> bool:
+    """Whether a value that came or went is a text that no score depends on, or that says no more than its name."""
+    text = fact.value
+    return isinstance(text, str) and (fact.feeds is not Feeds.SCORE or names_itself(fact.name, text))
 
 
 def _text(value: object) -> str:

@@ -26,6 +26,7 @@ _COUNTING = frozenset(
     {"range", "len", "slice", "arange", "zeros", "empty", "ones", "reshape", "join", "print", "format", "Path"}
 )
 _TEXTS = frozenset({Kind.STRING, Kind.TEMPLATE, Kind.SEQUENCE})
+_MAKING_TEXT = frozenset({"format", "join", "str", "String", "string", "repr"})
 _PATHS = frozenset({"path", "paths", "dir", "directory", "folder", "root", "tree", "into", "home", "parent", "file"})
 _MOST_LOOKED_AT = 20_000
 
@@ -77,7 +78,7 @@ def _is_arithmetic(value: Node) -> bool:
         if node.kind is Kind.ARITHMETIC and node.text in _NUMERIC:
             if node.text == "/" and any(words(dotted(child)) & _PATHS for child in node.children):
                 return False
-            return all(child.kind not in _TEXTS for child in node.children)
+            return not _joins(node)
         if node.kind is Kind.CALL and (callee_name(node) in _COUNTING or _makes_a_record(node)):
             continue
         if node.kind is Kind.INDEX:
@@ -85,6 +86,18 @@ def _is_arithmetic(value: Node) -> bool:
             continue
         if node.kind not in {Kind.FUNCTION, Kind.MAP, Kind.TEMPLATE}:
             stack.extend(node.children)
+    return False
+
+
+def _joins(sum_: Node) -> bool:
+    """Whether texts or lists are put together: one of all the operands is one."""
+    stack = [sum_]
+    while stack:
+        for child in stack.pop().children:
+            if child.kind in _TEXTS or (child.kind is Kind.CALL and callee_name(child) in _MAKING_TEXT):
+                return True
+            if child.kind is Kind.ARITHMETIC:
+                stack.append(child)
     return False
 
 
@@ -120,7 +133,7 @@ class Formulas:
                 self._reader.snippet(node),
                 node.line,
                 node.end_line,
-                whole is not None or _is_arithmetic(one),
+                not _joins(node) if whole is not None else _is_arithmetic(one),
                 feeds=Feeds.NOTHING,
             )
             self.found.append((formula, sinks))

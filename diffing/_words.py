@@ -164,6 +164,12 @@ def watches(callee: str) -> bool:
     return bool(found & ((METRIC - _AMBIGUOUS) | _WATCHING)) and not words(last) & _READING
 
 
+def names_itself(name: str, text: str) -> bool:
+    """Whether a text says nothing that the name bound to it does not, as names of columns do."""
+    found = words(text)
+    return bool(found) and found <= words(name)
+
+
 def is_rule(name: str) -> bool:
     """Whether a name of two words or more speaks of something that takes part in ranking."""
     found = words(name)
