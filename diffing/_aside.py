@@ -31,7 +31,7 @@ _DEPLOYING = word_set("""
 .aws .azure .gcp infra infrastructure terraform deploy deployment deployments k8s kubernetes helm charts cdk ansible
 .devcontainer
 """)
-_COMPOSE = re.compile(r"(?:docker-)?compose[\w.-]*\.ya?ml")
+_HOW = re.compile(r"(?:docker-)?compose[\w.-]*\.ya?ml|dvc\.(?:yaml|lock)|\.pre-commit-config\.yaml")
 _SEPARATORS = re.compile(r"[./\\:]+")
 _EXPRESSIONS = frozenset({"condition-changed", "formula-changed", "monitoring-removed", "parse-failed"})
 _SPECIAL = frozenset({"identity-special-case", "identity-list-added", "identity-list-changed"})
@@ -74,9 +74,9 @@ def _is_quiet(finding: Finding, path: str) -> bool:
 
 
 def _of_a_test(finding: Finding) -> Severity:
-    """No score depends on what a test holds; what it can do while it runs is still shown."""
+    """No score depends on what a test holds; what would weigh high anywhere else is still shown."""
     quiet = finding.rule.startswith("literal-") or finding.rule in _EXPRESSIONS
-    return Severity.INFO if quiet else Severity.LOW
+    return Severity.LOW if finding.severity.at_least(Severity.HIGH) and not quiet else Severity.INFO
 
 
 def _of_an_example(finding: Finding) -> Severity:
@@ -91,10 +91,10 @@ def _is_example(path: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _says_how(path: str) -> bool:
-    """Whether a file holds words in another language, or how things are deployed: nothing ranks by it."""
+    """Whether a file holds words in another language, or how things are built or deployed: nothing ranks by it."""
     pure = PurePosixPath(path)
     folders = {part.lower() for part in pure.parts[:-1]}
-    return bool(folders & (_TRANSLATIONS | _DEPLOYING)) or bool(_COMPOSE.fullmatch(pure.name.lower()))
+    return bool(folders & (_TRANSLATIONS | _DEPLOYING)) or bool(_HOW.fullmatch(pure.name.lower()))
 
 
 class _Imported:

@@ -52,6 +52,7 @@ _ENDINGS = {
     "Dart": ".dart",
     "Elixir": ".ex",
     "Clojure": ".clj",
+    "Pkl": ".pkl",
 }
 _LANGUAGES = {ending: language for language, endings in _ENDINGS.items() for ending in endings.split()}
 _NAMED = {
@@ -64,7 +65,8 @@ _NAMED = {
 }
 _DEPENDENCIES = re.compile(
     r"(?:.*requirements.*\.(?:txt|in|lock)|constraints.*\.txt|.*\.lock|package-lock\.json|npm-shrinkwrap\.json|pnpm-lock\.yaml|"
-    r"go\.sum|go\.mod|pipfile|environment\.ya?ml|setup\.cfg|build\.sbt|pom\.xml|build\.gradle(?:\.kts)?|gemfile)",
+    r"go\.sum|go\.mod|pipfile|environment\.ya?ml|setup\.cfg|build\.sbt|pom\.xml|(?:build|settings)\.gradle(?:\.kts)?|"
+    r"gradle\.lockfile|gemfile)",
     re.IGNORECASE,
 )
 _VENDORED = word_set(
@@ -80,6 +82,7 @@ _TEST = re.compile(
 _TEST_FOLDERS = word_set("tests test spec specs __tests__ testdata")
 _LFS = b"version https://git-lfs.github.com/spec/"
 _LIGHTGBM = b"tree\nversion="
+_PKL = (b"//", b"/*", b"@", b"amends ", b"module ")  # no pickle begins so: its machine stops at the first byte
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _SNIFFED = 8_000
 _MEDIA_SIGNATURES = (
@@ -163,7 +166,7 @@ def _by_content(suffix: str, content: bytes) -> FileKind | None:
     """Pointers, model files and media: what is told by the first bytes, or by an ending that nothing else has."""
     if content.startswith(_LFS):
         return FileKind(What.LFS, "Git LFS pointer")
-    if suffix in _UNSAFE or (_is_binary(content) and _is_pickle(content)):
+    if (suffix in _UNSAFE and not _is_pkl(suffix, content)) or (_is_binary(content) and _is_pickle(content)):
         return FileKind(What.UNSAFE, suffix.lstrip(".") or "pickle")
     if suffix in _WEIGHTS or content.startswith(_LIGHTGBM):
         return FileKind(What.WEIGHTS, suffix.lstrip("."))
@@ -203,6 +206,11 @@ def _is_binary(content: bytes) -> bool:
 
 def _is_pickle(content: bytes) -> bool:
     return bool(_PICKLE.match(content)) or (content.startswith(b"PK\x03\x04") and b"data.pkl" in content[:_SNIFFED])
+
+
+def _is_pkl(suffix: str, content: bytes) -> bool:
+    """Whether a file is in the configuration language whose ending pickles have too."""
+    return suffix == ".pkl" and content.startswith(_PKL) and not _is_binary(content)
 
 
 def _is_media(content: bytes) -> bool:

@@ -11,14 +11,16 @@ from diffing._flow import Feeds
 from diffing._identities import is_identity_list
 from diffing._pairing import Match, Placed, value_key
 from diffing._redactions import is_redaction, redaction
-from diffing._words import names_itself
+from diffing._words import is_neutral, names_itself
 from evidence import Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
 
+    from diffing._facts import Value
     from diffing._placing import Places
 
+_EXPORTS = "__all__"
 _TRIVIAL = frozenset({0, 1, -1, "", "utf-8"})
 _SENTENCE = 4  # words from which on a text is one for people
 _FEW = 3  # identities in one comparison that are special cases; more are a list
@@ -98,7 +100,7 @@ def _list_changed(old: Placed, new: Placed) -> Finding:
     evidence = {"name": new.fact.name, **values.evidence(), "ratio": values.ratio, "feeds": feeds.name.lower()}
     return Finding(
         "literal-changed",
-        _severity(feeds, large=values.large),
+        Severity.INFO if new.fact.name == _EXPORTS else _severity(feeds, large=values.large),
         f"{new.fact.name}: {values.words}",
         f"{_REACH[feeds]}.{_moved(old, new)}",
         at(new.facts, new.fact),
@@ -143,8 +145,8 @@ def _one_sided(item: Placed, what: str, *, existing: bool) -> Iterator[Finding]:
         trivial = not isinstance(fact.value, tuple) and fact.value in _TRIVIAL
         if trivial or fact.feeds is not Feeds.SCORE:
             return
-    telling = fact.feeds is Feeds.SCORE and not isinstance(fact.value, str)  # a text by itself moves no score
-    quiet = not existing or _is_only_text(fact)
+    telling = fact.feeds is Feeds.SCORE and not _is_text(fact.value)  # a text by itself moves no score
+    quiet = not existing or _says_little(fact)
     severity = Severity.MEDIUM if telling else Severity.INFO if quiet else Severity.LOW
     side = "new" if what == "added" else "old"
     evidence = {"name": fact.name, side: shown(fact.value), "feeds": fact.feeds.name.lower()}
@@ -219,10 +221,16 @@ def _is_sentence(fact: Literal) -> bool:
     return fact.metric or len(fact.value.split()) >= _SENTENCE
 
 
-def _is_only_text(fact: Literal) -> bool:
-    """Whether a value that came or went is a text that no score depends on, or that says no more than its name."""
-    text = fact.value
-    return isinstance(text, str) and (fact.feeds is not Feeds.SCORE or names_itself(fact.name, text))
+def _is_text(value: Value) -> bool:
+    """Whether a value is a text, or a list of nothing but texts."""
+    return isinstance(value, str) or (isinstance(value, tuple) and all(isinstance(one, str) for one in value))
+
+
+def _says_little(fact: Literal) -> bool:
+    """Whether what came or went is its own name, or a text or a way of working that no score depends on."""
+    if fact.feeds is Feeds.SCORE:
+        return isinstance(fact.value, str) and names_itself(fact.name, fact.value)
+    return _is_text(fact.value) or is_neutral(fact.name.rpartition(".")[2])
 
 
 def _text(value: object) -> str:

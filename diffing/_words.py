@@ -66,7 +66,7 @@ cached buffer port host hostname path paths dir directory file filename filename
 verbose verbosity debug level rng random generator index indices idx indptr start stop step offset offsets count
 counts num length jobs allow_pickle copy strict ascending inplace stable sort sorted dim keepdims epoch epochs
 iteration iterations retries retry interval memory cpu gpu device devices order block_size tolerance description title
-comment url encoding format mode type types
+comment url encoding format mode type types ttl lifetime pool conn connection connections
 """)
 """What says how the work is done: a name of these words alone passes no score on."""
 

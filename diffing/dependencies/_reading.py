@@ -7,7 +7,7 @@ import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from diffing.dependencies import _others, _python
+from diffing.dependencies import _jvm, _locks, _others, _python
 from diffing.dependencies._facts import UnreadableError
 
 if TYPE_CHECKING:
@@ -33,12 +33,23 @@ _BY_NAME: dict[str, Callable[[str], Declared]] = {
     "gemfile.lock": _others.gemfile_lock,
     "build.sbt": _others.sbt,
     "plugins.sbt": _others.sbt,
+    "pipfile.lock": _locks.pipfile_lock,
+    "pnpm-lock.yaml": _locks.pnpm_lock,
+    "gemfile": _locks.gemfile,
+    "pom.xml": _jvm.pom,
+    "build.gradle": _jvm.gradle,
+    "build.gradle.kts": _jvm.gradle,
+    "settings.gradle": _jvm.gradle,
+    "settings.gradle.kts": _jvm.gradle,
+    "libs.versions.toml": _jvm.version_catalogue,
+    "gradle.lockfile": _jvm.gradle_lock,
     "environment.yml": _others.environment_yml,
     "environment.yaml": _others.environment_yml,
 }
 _REQUIREMENTS = re.compile(r"(?:.*requirements.*\.(?:txt|in|lock)|constraints.*\.txt|requirements)")
 _IN_FOLDER = re.compile(r"requirements/[^/]+\.(?:txt|in|lock)$")
 _SETTINGS = {
+    "libs.versions.toml": re.compile(""),
     "pyproject.toml": re.compile(
         r"(?:project\.(?:optional-)?dependencies|dependency-groups|build-system\.requires|tool\.uv\.(?:sources|index|dev-dependencies)"
         r"|tool\.poetry\.(?:dependencies|dev-dependencies|group\.[^.]+\.dependencies|source)|tool\.pdm\.source)(?:$|[.\[])"

@@ -85,7 +85,12 @@ def test_one_bad_name_among_many_stands_alone(compare_one: Callable[..., Outcome
         ("package-lock.json", b"[]"),
         ("setup.cfg", b"no section\n"),
         ("requirements.txt", b"numpy==1\0\n"),
-        ("pom.xml", b"<project/>"),
+        ("pom.xml", b"<project><dependency>"),
+        ("pom.xml", b"<!DOCTYPE p [<!ENTITY a 'b'>]><project>&a;</project>"),
+        ("pom.xml", b"<a>" * 10_000),
+        ("Pipfile.lock", b"[]"),
+        ("gradle/libs.versions.toml", b"[versions\n"),
+        ("composer.lock", b"{}"),
     ],
 )
 def test_what_cannot_be_read_is_named(path: str, content: bytes, compare_one: Callable[..., Outcome]) -> None:

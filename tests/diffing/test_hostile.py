@@ -180,3 +180,12 @@ def test_names_that_pass_for_others_are_found(name: str, kind: str | None, compa
     assert [finding.evidence["kind"] for finding in found] == ([kind] if kind else [])
     again = compare_one(f"{name} = 2\n", f"{name} = 2\ny = 3\n").findings
     assert not [finding for finding in again if finding.rule == "invisible-characters"]
+
+
+def test_a_file_of_pkl_is_no_pickle_and_a_pickle_named_so_is(compare_one: Callable[..., Outcome]) -> None:
+    language = compare_one(None, b'amends "package://pkg.example/Config.pkl"\nhooks {}\n', "hk.pkl")
+    assert [entry.category for entry in language.not_analysed] == ["language"]
+    assert not language.findings
+    for hostile in (b"cos\nsystem\n(S'id'\ntR.", b"amends\0\x80\x04.", b"\x80\x04N.", b"(dp0\n."):
+        outcome = compare_one(None, hostile, "hk.pkl")
+        assert {finding.rule for finding in outcome.findings} == {"unsafe-artifact"}
