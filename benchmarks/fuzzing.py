@@ -34,8 +34,8 @@ PATHS = {
 MORE = ["a.ipynb", "a.hocon", "a.properties", "a.toml", "a.json", "README.md", "countersign.toml", "names.txt", ".env"]
 WORDS = """
 ( ) [ ] { } " ' \"\"\" ` # // /* */ ; , : = == != < -> => :: ... if else for in not and lambda class def( func fun impl
-return import 0 -1 1e999 0x 1_0 inf nan &a [*a] <<:*a ${a} ${?x} include f'{ %s \\ \\u --- |- @ ~ yield await SELECT WHERE
-CASE #define template< getattr(x, eval( open( score= weight: requests.post( user.email blocked=['acct_1',
+return import 0 -1 1e999 0x 1_0 inf nan &a [*a] <<:*a ${a} ${?x} include f'{ %s \\ \\u --- |- @ ~ yield await SELECT
+WHERE CASE #define template< getattr(x, eval( open( score= weight: requests.post( user.email blocked=['acct_1',
 """
 ODD = [
     "\n",

@@ -29,11 +29,13 @@ _EXAMPLES = word_set("examples example demos demo tutorials tutorial samples doc
 _TRANSLATIONS = word_set("locales locale i18n l10n translations lang langs messages")
 _DEPLOYING = word_set("""
 .aws .azure .gcp infra infrastructure terraform deploy deployment deployments k8s kubernetes helm charts cdk ansible
-.devcontainer
+.devcontainer mise .mise .vscode
 """)
-_HOW = re.compile(r"(?:docker-)?compose[\w.-]*\.ya?ml|dvc\.(?:yaml|lock)|\.pre-commit-config\.yaml")
+_HOW = re.compile(
+    r"(?:docker-)?compose[\w.-]*\.ya?ml|dvc\.(?:yaml|lock)|\.pre-commit-config\.yaml|pyproject\.toml|package\.json|cargo\.toml|"
+    r"(?:pixi|mise|\.mise|ruff|taplo|rustfmt|clippy)\.toml|tsconfig[\w.-]*\.json|setup\.cfg|tox\.ini|\.eslintrc[\w.]*"
+)
 _SEPARATORS = re.compile(r"[./\\:]+")
-_EXPRESSIONS = frozenset({"condition-changed", "formula-changed", "monitoring-removed", "parse-failed"})
 _SPECIAL = frozenset({"identity-special-case", "identity-list-added", "identity-list-changed"})
 
 
@@ -74,9 +76,9 @@ def _is_quiet(finding: Finding, path: str) -> bool:
 
 
 def _of_a_test(finding: Finding) -> Severity:
-    """No score depends on what a test holds; what would weigh high anywhere else is still shown."""
-    quiet = finding.rule.startswith("literal-") or finding.rule in _EXPRESSIONS
-    return Severity.LOW if finding.severity.at_least(Severity.HIGH) and not quiet else Severity.INFO
+    """No score depends on what a test holds; what it does where it runs is shown if it weighs high anywhere else."""
+    loud = finding.rule == "capability-added" and finding.severity.at_least(Severity.HIGH)
+    return Severity.LOW if loud else Severity.INFO
 
 
 def _of_an_example(finding: Finding) -> Severity:

@@ -23,6 +23,7 @@ outlet outlets source sources country countries region regions lang language lan
 channel channels publisher publishers account accounts user users orientation leaning
 """)
 _LABELS = frozenset({"name", "id", "title", "label", "description"})
+_SHORT = 4  # digits
 _FEW = 3  # identities of one entry that are special cases; more are a list
 _NOT_GROUPS = word_set("feature features signal signals engagement event events column columns")
 
@@ -67,7 +68,7 @@ def _is_identity(container: str, key: str, by: str) -> bool:
     if own & _NOT_GROUPS or words(key) & MULTIPLYING:
         return False
     if own & _TELLING_GROUPS:
-        return True
+        return not (key.isdigit() and len(key) < _SHORT)  # a class of a model, a rank: no identity is as short
     return is_country(key) and bool(own & MULTIPLYING)
 
 

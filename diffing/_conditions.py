@@ -21,6 +21,9 @@ Placed = AnyPlaced[Condition]
 
 _ALIKE = 0.3  # share of names that two conditions have in common to be one, changed
 _MOST_COMPARED = 200
+_TOKEN = re.compile(r"\w+|[^\w\s]")
+_PARTS = re.compile(r"[./\\:]+")
+_RECEIVER = 2  # letters: what Go calls the value that a method is of
 _JOINS = re.compile(r"\b(?:and|or)\b|&|\|")
 
 
@@ -75,14 +78,31 @@ def _condition_changed(old: Placed, new: Placed) -> Finding:
         "feeds": feeds.name.lower(),
         "scopes": _scopes(after),
     }
+    severity = Severity.LOW if before.trivial or after.trivial else Severity.MEDIUM
     return Finding(
         "condition-changed",
-        Severity.LOW if before.trivial or after.trivial else Severity.MEDIUM,
+        Severity.INFO if _only_owners(old, new) else severity,
         f"Condition {what}: {cut(after.text)}",
         f"It was: {before.text}.{reach(feeds)}",
         at(new.facts, after),
         evidence,
         (new.facts.path, after.symbol, before.form, after.form),
+    )
+
+
+def _only_owners(old: Placed, new: Placed) -> bool:
+    """Whether two conditions ask the same of a receiver or module of another name."""
+    before, after = (_TOKEN.findall(item.fact.text) for item in (old, new))
+    if len(before) != len(after):
+        return False
+    modules = [{part for name in item.facts.imports for part in _PARTS.split(name)} for item in (old, new)]
+    return all(
+        one == other
+        or (
+            following == "."
+            and all(len(name) <= _RECEIVER or name in its for name, its in zip((one, other), modules, strict=True))
+        )
+        for one, other, following in zip(before, after, [*after[1:], ""], strict=True)
     )
 
 

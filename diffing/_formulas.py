@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Placed = AnyPlaced[Formula]
 
+_DISCARDED = frozenset({"_", "_, _"})  # what Go and others call a result that nobody wants
+
 
 def formula_findings(pairs: Sequence[FilePair], places: Places) -> Iterator[Finding]:
     """Formulas that changed in functions that both sides have, apart from their constants."""
@@ -37,7 +39,7 @@ def formula_findings(pairs: Sequence[FilePair], places: Places) -> Iterator[Find
     old_by = grouped(olds, _target)
     new_by = grouped(news, _target)
     for name in sorted(old_by.keys() | new_by.keys()):
-        if not places.both(name[0]):
+        if not places.both(name[0]) or name[1] in _DISCARDED:
             continue
         before, after = old_by.get(name, []), new_by.get(name, [])
         for old, new in zip(before, after, strict=False):

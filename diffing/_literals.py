@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from diffing._facts import Value
     from diffing._placing import Places
 
+_UNITS = frozenset({60, 1000, 3600, 86400, 1024, 1_000_000, 1_000_000_000})  # of time and size
 _EXPORTS = "__all__"
 _TRIVIAL = frozenset({0, 1, -1, "", "utf-8"})
 _SENTENCE = 4  # words from which on a text is one for people
@@ -145,8 +146,9 @@ def _one_sided(item: Placed, what: str, *, existing: bool) -> Iterator[Finding]:
         trivial = not isinstance(fact.value, tuple) and fact.value in _TRIVIAL
         if trivial or fact.feeds is not Feeds.SCORE:
             return
-    telling = fact.feeds is Feeds.SCORE and not _is_text(fact.value)  # a text by itself moves no score
-    quiet = not existing or _says_little(fact)
+    little = _says_little(fact)
+    telling = fact.feeds is Feeds.SCORE and not little and not _is_text(fact.value)  # a text by itself moves no score
+    quiet = not existing or little
     severity = Severity.MEDIUM if telling else Severity.INFO if quiet else Severity.LOW
     side = "new" if what == "added" else "old"
     evidence = {"name": fact.name, side: shown(fact.value), "feeds": fact.feeds.name.lower()}
@@ -227,10 +229,14 @@ def _is_text(value: Value) -> bool:
 
 
 def _says_little(fact: Literal) -> bool:
-    """Whether what came or went is its own name, or a text or a way of working that no score depends on."""
+    """Whether what came or went is its own name, a unit, or a text, switch or way of working that feeds no score."""
+    value = fact.value
+    if fact.role in {"term", "threshold"} and value in _UNITS:
+        return True
     if fact.feeds is Feeds.SCORE:
-        return isinstance(fact.value, str) and names_itself(fact.name, fact.value)
-    return _is_text(fact.value) or is_neutral(fact.name.rpartition(".")[2])
+        return isinstance(value, str) and (fact.role == "argument" or names_itself(fact.name, value))
+    switch = isinstance(value, bool) and (fact.role not in {"config", "default"} or fact.feeds is Feeds.METRIC)
+    return switch or _is_text(value) or is_neutral(fact.name.rpartition(".")[2])
 
 
 def _text(value: object) -> str:

@@ -25,6 +25,7 @@ _NUMERIC = frozenset({"+", "-", "*", "/", "//", "**", "%", "@"})
 _COUNTING = frozenset(
     {"range", "len", "slice", "arange", "zeros", "empty", "ones", "reshape", "join", "print", "format", "Path"}
 )
+_SIZES = frozenset({"len", "length", "size", "count"})
 _TEXTS = frozenset({Kind.STRING, Kind.TEMPLATE, Kind.SEQUENCE})
 _MAKING_TEXT = frozenset({"format", "join", "str", "String", "string", "repr"})
 _PATHS = frozenset({"path", "paths", "dir", "directory", "folder", "root", "tree", "into", "home", "parent", "file"})
@@ -63,9 +64,9 @@ def is_trivial(condition: Node) -> bool:
         return node.children[0].kind in {Kind.NAME, Kind.CALL}
     if node.kind is Kind.COMPARE:
         kinds = {child.kind for child in node.children}
-        return Kind.NULL in kinds or any(
-            child.kind is Kind.CALL and callee_name(child) == "len" for child in node.children
-        )
+        calls = [callee_name(child) for child in node.children if child.kind is Kind.CALL]
+        zero = any(child.kind is Kind.NUMBER and child.text == "0" for child in node.children)
+        return Kind.NULL in kinds or "len" in calls or (zero and any(words(name) & _SIZES for name in calls))
     return node.kind is Kind.CALL and callee_name(node) in {"isinstance", "hasattr", "callable", "issubclass"}
 
 

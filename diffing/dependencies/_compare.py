@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _FEW = 10
 _FEW_PLACES = 3
+_WEAK = frozenset({"md5", "sha1"})
 _FROM = "packages now from"
 _DEVELOPING = (
     "dev",
@@ -228,8 +229,8 @@ def _hashes(path: str, old: Dependency, new: Dependency) -> Iterator[_Found]:
             "hashes lost",
         )
     elif not old.hashes & new.hashes:
-        text = "The same version with other content: what is installed is not what it was."
-        yield _change(path, new, Severity.HIGH, "hashes", was, now, text)
+        severity, text = _other_hashes(old.hashes, new.hashes)
+        yield _change(path, new, severity, "hashes", was, now, text)
     else:
         yield _change(
             path, new, Severity.INFO, "hashes", was, now, "The same version for other machines.", "hash lists changed"
@@ -266,10 +267,24 @@ def _several(path: str, olds: Sequence[Dependency], news: Sequence[Dependency]) 
     for one in news:
         same = [hashes for version, hashes in known_hashes if version == one.version]
         if same and one.hashes and not any(hashes & one.hashes for hashes in same):
-            text = "The same version with other content: what is installed is not what it was."
-            yield _change(
-                path, one, Severity.HIGH, "hashes", f"{len(same[0])} hashes", f"{len(one.hashes)} hashes", text
-            )
+            severity, text = _other_hashes(frozenset().union(*same), one.hashes)
+            counts = f"{len(same[0])} hashes", f"{len(one.hashes)} hashes"
+            yield _change(path, one, severity, "hashes", *counts, text)
+
+
+def _other_hashes(old: frozenset[str], new: frozenset[str]) -> tuple[Severity, str]:
+    """What hashes that share none weigh, and why: of another algorithm they cannot be compared."""
+    was, now = ({_algorithm(one) for one in hashes} for hashes in (old, new))
+    if was & now:
+        return Severity.HIGH, "The same version with other content: what is installed is not what it was."
+    text = f"Hashes by {', '.join(sorted(now))} instead of {', '.join(sorted(was))}: they cannot be held together."
+    return (Severity.MEDIUM if now <= _WEAK else Severity.LOW), text
+
+
+def _algorithm(hash_: str) -> str:
+    """``sha512`` of ``sha512-…`` and ``sha256:…``; its length where it does not say."""
+    name = hash_.replace(":", "-").partition("-")[0].lower()
+    return name if "-" in hash_ or ":" in hash_ else f"{len(hash_)} letters"
 
 
 def _removed(path: str, one: Dependency) -> _Found:
