@@ -7,13 +7,15 @@ from evidence.facades import on_demand
 
 if TYPE_CHECKING:
     from diffing._run import diff
-    from diffing.artifacts import Heads, ModelDiff, model_diff
+    from diffing.artifacts import ROLES, DataDiff, Heads, ModelDiff, data_diff, model_diff
     from diffing.changes import Diff, FileChange, History, NotAnalysed, RuntimeValue
     from diffing.patches import FilePatch, Hunk, Line, hunks
     from diffing.rules import ReviewerRules, read_rules
     from diffing.wheels import Wheels, compare_wheels
 
 __all__ = [
+    "ROLES",
+    "DataDiff",
     "Diff",
     "FileChange",
     "FilePatch",
@@ -27,6 +29,7 @@ __all__ = [
     "RuntimeValue",
     "Wheels",
     "compare_wheels",
+    "data_diff",
     "diff",
     "hunks",
     "model_diff",

@@ -42,5 +42,7 @@ RULES: Final[Mapping[str, str]] = {
     "egress-attempted": "The recommender tried to reach the network.",
     "excess-churn": "More items moved than a retrained model explains.",
     "parse-failed": "A file, or lines of it, do not parse as what they are.",
+    "training-data-changed": "What a model learns from has other rows, sources, labels, times or users.",
+    "provenance-missing": "Nothing that verifies says from which code and data an artifact was made.",
 }
-"""Every rule of ``formats.md``, in its order."""
+"""Every rule of ``formats.md``, in its order, then those that came since."""

@@ -3,5 +3,6 @@
 
 from diffing.artifacts.confined import Heads
 from diffing.artifacts.models import ModelDiff, model_diff
+from diffing.artifacts.snapshots import ROLES, DataDiff, data_diff
 
-__all__ = ["Heads", "ModelDiff", "model_diff"]
+__all__ = ["ROLES", "DataDiff", "Heads", "ModelDiff", "data_diff", "model_diff"]

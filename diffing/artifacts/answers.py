@@ -274,6 +274,46 @@ class Compared(_Strict):
     tensors: list[Tensor]
 
 
+class Snapshot(_Strict):
+    """One snapshot of training data: rows, distinct users and items, and rows by month and by value."""
+
+    rows: Annotated[int, Field(gt=0)]
+    columns: dict[_Text, _Text]
+    users: _Count | None
+    items: _Count | None
+    duplicates: _Share
+    duplicates_sampled: Annotated[int, Field(ge=1)]
+    undated: _Count
+    months: dict[_Text, _Count]
+    values: dict[_Text, dict[_Text, _Count]]
+    labels: dict[_Text, dict[_Text, _Count]]
+    new_by_source: dict[_Text, _Count]
+
+
+class Arrivals(_Strict):
+    """Users that only one snapshot has; ``arrivals`` are the days on which most of head's come for the first time."""
+
+    gained: _Count
+    lost: _Count
+    gained_rows: _Count
+    arrivals: dict[_Text, _Count]
+    usual_day: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    usual_day_before: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Snapshots(_Strict):
+    """Two snapshots, and which column was taken for what."""
+
+    roles: dict[Literal["user", "item", "source", "label", "time"], _Text]
+    base: Snapshot
+    head: Snapshot
+    users: Arrivals | None
+
+
+class _SnapshotsAnswer(_Strict):
+    snapshots: Snapshots
+
+
 def opening(answer: Any) -> Opening:  # noqa: ANN401 - parsed JSON
     """The answer to ``open``.
 
@@ -308,6 +348,15 @@ def heads(answer: Any) -> Heads:  # noqa: ANN401 - parsed JSON
         InputError: it is none.
     """
     return _checked(_HeadsAnswer, answer).heads
+
+
+def snapshots(answer: Any) -> Snapshots:  # noqa: ANN401 - parsed JSON
+    """The answer to ``data``.
+
+    Raises:
+        InputError: it is none.
+    """
+    return _checked(_SnapshotsAnswer, answer).snapshots
 
 
 def _checked(kind: type[_Answer], answer: Any) -> _Answer:  # noqa: ANN401 - parsed JSON

@@ -80,9 +80,9 @@ def compare(
     """
     beside = beside or Beside()
     sides = {"base": base, "head": head} | {f"rebuild-{at}": one for at, one in enumerate(beside.rebuilds)}
-    names = {side: _named(side, listed) for side, listed in sides.items()}
+    names = {side: inside_names(side, listed) for side, listed in sides.items()}
     files = {inside: path for listed in names.values() for inside, _, path in listed}
-    with Parser(CODE, SCRIPT, files, packages=_PACKAGES) as parser:
+    with parser_of(files) as parser:
         asked = {
             side: [{"name": shown, "path": Parser.inside(inside)} for inside, shown, _ in listed]
             for side, listed in names.items()
@@ -176,7 +176,12 @@ def _shown(name: str) -> str:
     return name
 
 
-def _named(side: str, files: dict[str, Path]) -> list[tuple[str, str, Path]]:
+def parser_of(files: dict[str, Path]) -> Parser:
+    """The confined process, not yet started, over files by the names they get inside."""
+    return Parser(CODE, SCRIPT, files, packages=_PACKAGES)
+
+
+def inside_names(side: str, files: dict[str, Path]) -> list[tuple[str, str, Path]]:
     """Name inside, name shown, path."""
     return [(f"{side}-{number}", shown, path) for number, (shown, path) in enumerate(sorted(files.items()))]
 

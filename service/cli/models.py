@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``model-diff``: what changed inside two models, embeddings or tables."""
+"""``model-diff`` and ``data-diff``: what changed inside two models, or two snapshots of training data."""
 
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -18,8 +18,9 @@ _LONG = 200  # characters of an id
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the commands."""
     app.command("model-diff")(model_diff_command)
+    app.command("data-diff")(data_diff_command)
 
 
 def model_diff_command(  # noqa: PLR0913 - each is an option
@@ -45,10 +46,7 @@ def model_diff_command(  # noqa: PLR0913 - each is an option
     ] = "high",
 ) -> None:
     """Compare the weights of two models in a confined process. Exit 1 if a finding weighs --fail-on, 2 if refused."""
-    if format not in ("text", "json"):
-        raise InputError(f"--format {format[:40]!r} is none of text, json")
-    if fail_on not in tuple(severity.value for severity in Severity):
-        raise InputError(f"--fail-on {fail_on[:40]!r} is none of {', '.join(severity.value for severity in Severity)}")
+    _checked_options(format, fail_on)
     names = _ids(ids)
     result = diffing.model_diff(
         base,
@@ -70,6 +68,39 @@ def model_diff_command(  # noqa: PLR0913 - each is an option
         say(f"countersign: {_refused(result)}")
         leave(_BAD_INPUT)
     leave(verdict.exit_code)
+
+
+def data_diff_command(  # noqa: PLR0913 - each is an option
+    base: Annotated[Path, typer.Argument(help="A table of interactions or items, or a folder of its parts.")],
+    head: Annotated[Path, typer.Argument(help="The same, later. Parquet, Arrow, CSV or TSV.")],
+    *,
+    user: Annotated[str | None, typer.Option(help="The column of users; by default one of a usual name.")] = None,
+    item: Annotated[str | None, typer.Option(help="The column of items.")] = None,
+    source: Annotated[str | None, typer.Option(help="The column that says whose the items are.")] = None,
+    label: Annotated[str | None, typer.Option(help="The column of what is learnt: events, ratings.")] = None,
+    time: Annotated[str | None, typer.Option(help="The column of times.")] = None,
+    by: Annotated[list[str] | None, typer.Option(help="A column of few values: a slice; several.")] = None,
+    format: Annotated[str, typer.Option(help="text or json.")] = "text",  # noqa: A002 - the option's name
+    fail_on: Annotated[
+        str, typer.Option("--fail-on", help="The least severity that fails: info to critical.")
+    ] = "high",
+) -> None:
+    """Compare two snapshots of training data in a confined process. Exit 1 if a finding weighs --fail-on."""
+    _checked_options(format, fail_on)
+    given = {"user": user, "item": item, "source": source, "label": label, "time": time}
+    roles = {role: given[role] for role in diffing.ROLES if given[role] is not None}
+    result = diffing.data_diff(base, head, roles=cast("dict[str, str]", roles), by=tuple(dict.fromkeys(by or ())))
+    verdict = result.verdict_at(Severity(fail_on))
+    document = {**result.to_json(), "verdict": verdict.value}
+    show(as_text(document) if format == "json" else words.data_diff_text(document))
+    leave(verdict.exit_code)
+
+
+def _checked_options(form: str, fail_on: str) -> None:
+    if form not in ("text", "json"):
+        raise InputError(f"--format {form[:40]!r} is none of text, json")
+    if fail_on not in tuple(severity.value for severity in Severity):
+        raise InputError(f"--fail-on {fail_on[:40]!r} is none of {', '.join(severity.value for severity in Severity)}")
 
 
 def _heads(said: str | None, groups: Path | None) -> diffing.Heads | None:

@@ -10,6 +10,8 @@ from reports import visible
 if TYPE_CHECKING:
     from evidence import Json
 
+_VALUES = 12  # of a column that are shown
+
 
 def model_diff_text(document: Json) -> str:
     """A model-diff document: verdict, findings worst first, then every tensor that is not the same."""
@@ -35,6 +37,29 @@ def _tensor(tensor: Json) -> str:
     numbers = {"relative L2": "relative_l2", "cosine": "cosine", "largest change": "max_abs", "share": "changed_share"}
     measured = [f"{word} {tensor[name]:.4g}" for word, name in numbers.items() if tensor[name] is not None]
     return ", ".join([shape, *measured])
+
+
+def data_diff_text(document: Json) -> str:
+    """A data-diff document: verdict, both sides in a line each, findings worst first, the values with most rows."""
+    roles = ", ".join(f"{role} {visible(column)}" for role, column in document["columns"]["roles"].items())
+    lines = [f"{document['verdict']}: columns {roles or 'of no known name: name them'}", ""]
+    for side in ("base", "head"):
+        one = document[side]
+        people = [f"{one[name]:,} {name}" for name in ("users", "items") if one[name] is not None]
+        span = f"{one['from']} to {one['to']}" if one["from"] else "no times"
+        told = ", ".join([f"{one['rows']:,} rows", *people, span, f"{one['duplicates']:.2%} there more than once"])
+        lines.append(f"  {side}  {told}")
+    if document["users"]:
+        lines.append(f"  users: {document['users']['gained']:,} gained, {document['users']['lost']:,} lost")
+    lines.append("")
+    lines += _findings(document["findings"])
+    for column, values in document["values"].items():
+        lines.append(f"  {visible(column)}: rows before and now")
+        lines += [
+            f"    {visible(name) or '(missing)'}  {counts['old']:,} → {counts['new']:,}"
+            for name, counts in list(values.items())[:_VALUES]
+        ]
+    return "\n".join(lines) + "\n"
 
 
 def audit_text(document: Json) -> str:

@@ -130,3 +130,26 @@ def test_bad_options_exit_2(run: Callable[..., Said], models: Path) -> None:
     assert run(models / "base.npz", models / "head.npz", "--fail-on", "never").status == 2
     said = run(models / "base.npz", models / "head.npz", "--heads", "users:items")
     assert (said.status, said.out, "--groups" in said.err) == (2, "", True)
+
+
+def test_snapshots_of_training_data_are_told_in_text_and_as_a_document(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run = runner(monkeypatch, capfd, "data-diff")
+    for name, sources in (("base", ["wire", "state"] * 100), ("head", ["state"] * 150 + ["wire"] * 50)):
+        lines = [f"u{at % 20},i{at},{source}" for at, source in enumerate(sources)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["user_id,item_id,source", *lines]), encoding="utf-8")
+    said = run(tmp_path / "base.csv", tmp_path / "head.csv", "--format", "json")
+    document = json.loads(said.out)
+    assert (said.status, said.err, document["verdict"]) == (0, "", "pass")
+    assert refused(document, "data-diff") is None
+    wrong = copy.deepcopy(document)
+    wrong["base"]["rows"] = -1
+    assert refused(wrong, "data-diff") is not None
+    text = run(tmp_path / "base.csv", tmp_path / "head.csv", "--fail-on", "medium")
+    assert text.status == 1
+    assert "source wire has 0.5 times its share: 50.00% → 25.00%" in text.out
+    assert "    state  100 → 150" in text.out
+    bad = run(tmp_path / "base.csv", tmp_path / "head.csv", "--source", "outlet")
+    assert (bad.status, bad.out) == (2, "")
+    assert "no column 'outlet'" in bad.err

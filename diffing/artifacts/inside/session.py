@@ -2,14 +2,15 @@
 """The calls of one comparison.
 
 ``open`` gives what there is to compare, ``compare`` the numbers of some of it, ``align`` what is left of a table's
-change once its axes are turned back, ``heads`` what two tables alone would show to whom.
+change once its axes are turned back, ``heads`` what two tables alone would show to whom, ``data`` what two snapshots
+of training data differ in.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from diffing.artifacts.inside import embeddings, heads
+from diffing.artifacts.inside import embeddings, heads, snapshots
 from diffing.artifacts.inside.blocks import digest
 from diffing.artifacts.inside.compare import compare, rounded
 from diffing.artifacts.inside.formats import Side, open_side
@@ -37,6 +38,7 @@ class Session:
             "compare": self._compare,
             "align": self._align,
             "heads": self._heads,
+            "data": self._data,
         }
         ((name, argument),) = call.items()
         try:
@@ -67,6 +69,9 @@ class Session:
         ]
         towards = self._sides["head"].tensors.get(asked["towards"] or "")
         return {"aligned": rounded(embeddings.across(old, new, rebuilds, asked["groups"], towards))}
+
+    def _data(self, asked: dict[str, Any]) -> dict[str, Any]:
+        return {"snapshots": snapshots.compare(asked["base"], asked["head"], asked["roles"], asked["by"])}
 
     def _heads(self, asked: dict[str, Any]) -> dict[str, Any]:
         names = (asked["users"], asked["items"])
