@@ -65,7 +65,7 @@ class _Waiting:
 class Comparison:
     """Takes changed files one by one, then compares the facts of all of them.
 
-    ``alone`` says that every file is new (a first import): then there is nothing to compare expressions with.
+    ``alone`` says that all code and settings are new (a first import): there is nothing to compare expressions with.
     ``weights`` says what there is to say of models, and of any other file that no facts are read from.
     """
 

@@ -18,9 +18,9 @@ _MOST_OF_A_RULE = 100  # and at any severity; the others are counted in one more
 
 def distinct(findings: Sequence[Finding]) -> list[Finding]:
     """Findings with equal fingerprints as one, which says how often it occurs and in which lines."""
-    groups: dict[str, list[Finding]] = defaultdict(list)
-    for finding in findings:
-        groups[finding.id].append(finding)
+    groups: dict[tuple[str, ...], list[Finding]] = defaultdict(list)
+    for finding in findings:  # what a fingerprint is of says as much as itself, and need not be hashed
+        groups[(finding.rule, *finding.key) if finding.key is not None else (finding.id,)].append(finding)
     result = []
     for same in groups.values():
         if len(same) == 1:

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from diffing._words import word_set
-from diffing.languages import BY_SUFFIX, Table
+from diffing.languages import BY_SUFFIX, MARKDOWN, Table
 
 MANIFEST = "countersign.toml"
 
@@ -185,6 +185,14 @@ def _text_kind(name: str, suffix: str, content: bytes) -> FileKind:
     if suffix in _LANGUAGES:
         return FileKind(What.LANGUAGE, _LANGUAGES[suffix])
     return FileKind(What.LANGUAGE, _NAMED.get(stem, "unknown"))
+
+
+def reads(path: str) -> bool:
+    """Whether facts are read from a file of this name, if it is what its name says."""
+    name = PurePosixPath(path.lower())
+    return (
+        ".env" if name.name.startswith(".env") else name.suffix
+    ) in BY_SUFFIX and name.suffix not in MARKDOWN.suffixes
 
 
 def excuse(path: str) -> str | None:

@@ -12,6 +12,7 @@ from diffing._compare import Comparison
 from diffing._content import Change, EntryKind, Side
 from diffing._evidence import printable
 from diffing._history import read_history
+from diffing._kinds import reads
 from diffing._ramps import ramp_findings
 from diffing._weights import Weights
 from diffing.changes import Diff
@@ -91,7 +92,7 @@ def diff(
 def _compared(repository: Repository, base: str, head: str, rules: ReviewerRules, *, weights: bool = False) -> Outcome:
     entries = repository.diff_entries(base, head)
     opened = Weights(repository).verdicts if weights else without_facts
-    first = not any(entry.old_object for entry in entries)
+    first = not any(entry.old_object and reads(entry.old_path or entry.path) for entry in entries)
     comparison = Comparison(rules.fields, weights=opened, alone=first)
     for entry in entries:
         comparison.add(_change(repository, entry))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
 from evidence.digests import Digest, document_digest
@@ -103,13 +104,15 @@ class Finding:
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:
     """Findings by falling severity, then rule, path, line and fingerprint: the order they are shown in."""
-    return sorted(
-        findings,
-        key=lambda finding: (
-            -finding.severity.rank,
-            finding.rule,
-            finding.location.path if finding.location else "",
-            (finding.location.line or 0) if finding.location else 0,
-            finding.id,
-        ),
-    )
+    # Fingerprints cost more than all the rest of the order, so they are made only where nothing else decides.
+    ordered = sorted(findings, key=_order)
+    result: list[Finding] = []
+    for _, alike in groupby(ordered, key=_order):
+        same = list(alike)
+        result += sorted(same, key=lambda finding: finding.id) if len(same) > 1 else same
+    return result
+
+
+def _order(finding: Finding) -> tuple[int, str, str, int]:
+    at = finding.location
+    return -finding.severity.rank, finding.rule, at.path if at else "", (at.line or 0) if at else 0

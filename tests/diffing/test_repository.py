@@ -131,7 +131,7 @@ def test_a_file_only_renamed_is_silent_whatever_it_is(commits: Callable[..., Rep
         ("app.lua", b"x = 1\n", None, "language", "inconclusive"),
         ("fast.pyx", b"cdef int x = 1\n", None, "language", "inconclusive"),
         ("run", b"#!/bin/sh\n", None, "language", "inconclusive"),
-        ("pom.xml", b"<project/>\n", None, "dependency", "inconclusive"),
+        ("composer.lock", b"<project/>\n", None, "dependency", "inconclusive"),
         ("a.ipynb", b"{}\n", None, "notebook", "inconclusive"),
     ],
 )
