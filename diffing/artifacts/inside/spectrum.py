@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from diffing.artifacts.inside.tensors import Array
 
-ELEMENTS = 8 << 20  # of the rows that stand for all
+ELEMENTS = 2 << 20  # of the rows that stand for all
 ROWS = 16_384
 _RANK = 24
 _OVERSAMPLED = 8
