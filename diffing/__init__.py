@@ -7,7 +7,7 @@ from evidence.facades import on_demand
 
 if TYPE_CHECKING:
     from diffing._run import diff
-    from diffing.artifacts import ROLES, DataDiff, Heads, ModelDiff, data_diff, model_diff
+    from diffing.artifacts import ROLES, DataDiff, Heads, Keys, ModelDiff, Provenance, data_diff, model_diff, read_keys
     from diffing.changes import Diff, FileChange, History, NotAnalysed, RuntimeValue
     from diffing.patches import FilePatch, Hunk, Line, hunks
     from diffing.rules import ReviewerRules, read_rules
@@ -22,9 +22,11 @@ __all__ = [
     "Heads",
     "History",
     "Hunk",
+    "Keys",
     "Line",
     "ModelDiff",
     "NotAnalysed",
+    "Provenance",
     "ReviewerRules",
     "RuntimeValue",
     "Wheels",
@@ -33,6 +35,7 @@ __all__ = [
     "diff",
     "hunks",
     "model_diff",
+    "read_keys",
     "read_rules",
 ]
 

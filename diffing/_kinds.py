@@ -8,6 +8,7 @@ from enum import Enum, auto
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from diffing._envelopes import only_envelopes
 from diffing._words import word_set
 from diffing.languages import BY_SUFFIX, MARKDOWN, Table
 
@@ -178,7 +179,7 @@ def _by_content(suffix: str, content: bytes) -> FileKind | None:
 def _text_kind(name: str, suffix: str, content: bytes) -> FileKind:
     stem = name.partition(".")[0]
     plain = suffix in _TEXT or name in _TEXT or name in _TEXT_NAMES or (not suffix and stem in _TEXT_NAMES)
-    if plain or not content.strip():
+    if plain or not content.strip() or only_envelopes(name, content):
         return FileKind(What.TEXT, "text")
     if suffix in BY_SUFFIX:
         return FileKind(What.LANGUAGE, BY_SUFFIX[suffix].title)

@@ -15,10 +15,11 @@ from diffing._history import read_history
 from diffing._kinds import reads
 from diffing._ramps import ramp_findings
 from diffing._weights import Weights
+from diffing.artifacts.provenance import Keys, provenance_findings
 from diffing.changes import Diff
 from diffing.rules import ReviewerRules
 from diffing.wheels import Wheels, compare_wheels
-from evidence import TooLargeError
+from evidence import RepositoryError, TooLargeError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +42,7 @@ def diff(
     rules: ReviewerRules | None = None,
     title: str | None = None,
     wheels: tuple[Path, Path] | None = None,
+    keys: Keys | None = None,
 ) -> Diff:
     """What changed between ``base`` and ``head``: files, findings worst first, and what was not analysed.
 
@@ -55,6 +57,7 @@ def diff(
         rules: a reviewer's own severities and names of user data.
         title: what the change says of itself, instead of the messages of its commits.
         wheels: folders of the wheels that base and head are installed from, to compare too.
+        keys: the reviewer's, for statements of provenance beside models.
 
     Not checked here: whether signatures of commits verify, what artifacts outside the repository hold, and what
     code that did not change does with what did, apart from references by name.
@@ -65,12 +68,14 @@ def diff(
     """
     rules = rules or ReviewerRules()
     old, new = repository.snapshot(base), repository.snapshot(head)
-    outcome = _compared(repository, old.commit, new.commit, rules, weights=True)
+    weights = Weights(repository, new.commit, keys or Keys())
+    outcome = _compared(repository, old.commit, new.commit, rules, weights)
     read = read_history(repository, old.commit, new.commit)
     fresh = [file.path for file in outcome.files if file.status in {"added", "renamed"}]
     collisions = collision_findings(map(printable, repository.tree(new.commit)), fresh) if fresh else ()
     inside = compare_wheels(*wheels, rules.fields) if wheels is not None else Wheels([], [])
-    findings = [*outcome.findings, *read.findings, *collisions, *inside.findings]
+    made = provenance_findings(weights.provenance, keys or Keys(), _elsewhere(repository, new.commit, weights))
+    findings = [*outcome.findings, *read.findings, *collisions, *inside.findings, *made]
     signed = repository.snapshot(baseline) if baseline is not None else None
     if signed is not None and signed.commit != old.commit:
         findings += ramp_findings(outcome.findings, _compared(repository, signed.commit, new.commit, rules).findings)
@@ -86,12 +91,28 @@ def diff(
         signed,
         rules.digest,
         tuple(outcome.runtime_values),
+        tuple(weights.provenance),
     )
 
 
-def _compared(repository: Repository, base: str, head: str, rules: ReviewerRules, *, weights: bool = False) -> Outcome:
+def _elsewhere(repository: Repository, head: str, weights: Weights) -> dict[str, str]:
+    """The commits that models are said to be made from and head does not descend from."""
+    found = {}
+    for commit in {commit for one in weights.provenance for commit in one.commits}:
+        try:
+            known = repository.resolve(commit) == commit and repository.is_ancestor(commit, head)
+        except RepositoryError:
+            known = False
+        if not known:
+            found[commit] = "is no commit of this history"
+    return found
+
+
+def _compared(
+    repository: Repository, base: str, head: str, rules: ReviewerRules, weights: Weights | None = None
+) -> Outcome:
     entries = repository.diff_entries(base, head)
-    opened = Weights(repository).verdicts if weights else without_facts
+    opened = weights.verdicts if weights is not None else without_facts
     first = not any(entry.old_object and reads(entry.old_path or entry.path) for entry in entries)
     comparison = Comparison(rules.fields, weights=opened, alone=first)
     for entry in entries:

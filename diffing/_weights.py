@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -11,13 +12,15 @@ from typing import TYPE_CHECKING
 from diffing._artifacts import Verdicts, without_facts
 from diffing._kinds import FileKind, What
 from diffing.artifacts.models import compare_files
+from diffing.artifacts.provenance import MAX_STATEMENT, is_statement, provenance_of, speaks_of
 from diffing.changes import NotAnalysed
-from evidence import Finding, InputError, Location, SandboxMissingError, Severity
+from evidence import Finding, InputError, Location, SandboxMissingError, Severity, TooLargeError, sha256_hex
 
 if TYPE_CHECKING:
     from confine import Repository
     from diffing._content import Change, Side
     from diffing.artifacts import ModelDiff
+    from diffing.artifacts.provenance import Keys, Provenance
 
 MAX_MODEL = 256 << 20  # bytes of a model in a repository; larger ones belong beside it, as declared artifacts
 _MOST = 64  # models of one change that are opened
@@ -25,11 +28,17 @@ _OPENED = frozenset({What.WEIGHTS, What.UNSAFE})
 
 
 class Weights:
-    """Takes changed files that are models; says of any other file what is said without facts."""
+    """Takes changed files that are models; says of any other file what is said without facts.
 
-    def __init__(self, repository: Repository) -> None:
+    ``provenance`` is what statements beside them in ``commit`` say of how the changed ones were made.
+    """
+
+    def __init__(self, repository: Repository, commit: str, keys: Keys) -> None:
         self._repository = repository
+        self._commit, self._keys = commit, keys
+        self._statements: list[str] | None = None
         self._left = _MOST
+        self.provenance: list[Provenance] = []
 
     def verdicts(self, change: Change, kind: FileKind) -> Verdicts:
         """Findings, and what was not analysed of one file."""
@@ -49,6 +58,8 @@ class Weights:
         if kind.what is What.UNSAFE:
             return Verdicts(tuple(_listed(one, found) for one in plain.findings), plain.not_analysed)
         refused = tuple(NotAnalysed(change.path, f"model weights: {one.reason}", "weights") for one in found.refused)
+        if not refused and any(tensor.status != "same" for tensor in found.tensors):
+            self.provenance.append(self._made(change))
         if change.old is None and not refused:
             return Verdicts((_added(change, found),), ())
         return Verdicts(found.findings, refused[:1])
@@ -63,6 +74,22 @@ class Weights:
                 for label, side in (("base", change.old), ("head", change.new))
             ]
             return compare_files(sides[0], sides[1], place=change.path)
+
+    def _made(self, change: Change) -> Provenance:
+        """What the statements beside a model say, by its bytes in head."""
+        tree = self._repository.tree(self._commit)
+        if self._statements is None:
+            self._statements = [path for path in sorted(tree) if is_statement(path)]
+        beside = [path for path in self._statements if speaks_of(path, change.path) and tree[path].kind == "file"]
+        read = []
+        for path in beside:
+            with suppress(TooLargeError):
+                read.append((path, self._repository.blob(tree[path].object_id, limit=MAX_STATEMENT)))
+        side = change.new
+        content = side.content if side else None
+        if content is None and side is not None:
+            content = self._repository.blob(side.object_id, limit=MAX_MODEL)
+        return provenance_of(change.path, sha256_hex(content or b""), read, self._keys)
 
     def _written(self, side: Side, path: Path) -> Path:
         content = side.content

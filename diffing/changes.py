@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from evidence import Digest, Finding, Severity, Snapshot, Verdict
+
+if TYPE_CHECKING:
+    from diffing.artifacts.provenance import Provenance
 
 SCHEMA = "countersign/diff/v1"
 
@@ -106,7 +109,7 @@ class Diff:
     """What a change is. Findings come worst first; files and what was not analysed by path.
 
     ``history`` is None where commits could not be read, ``baseline`` where none was given, ``rules`` the digest of a
-    reviewer's own rules.
+    reviewer's own rules; ``provenance`` is of every model that changed.
     """
 
     base: Snapshot
@@ -118,6 +121,7 @@ class Diff:
     baseline: Snapshot | None = None
     rules: Digest | None = None
     runtime_values: tuple[RuntimeValue, ...] = ()
+    provenance: tuple[Provenance, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -146,4 +150,5 @@ class Diff:
             "baseline": {"commit": self.baseline.commit, "tree": self.baseline.tree} if self.baseline else None,
             "rules": self.rules,
             "runtime_values": [value.to_json() for value in self.runtime_values],
+            "provenance": [one.to_json() for one in self.provenance],
         }

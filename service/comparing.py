@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from diffing import NotAnalysed, diff, read_rules
+from diffing import NotAnalysed, diff, read_keys, read_rules
 from evidence import RepositoryError
 from service.database import Change, EventRow, RevisionRow, SignoffRow
 from service.life import State
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from confine import Repository
-    from diffing import Diff, ReviewerRules
+    from diffing import Diff, Keys, ReviewerRules
     from service.context import Context
     from service.progress import Job
 
@@ -40,6 +40,7 @@ def compare(context: Context, job: Job, repository: Repository, base: str) -> Di
         rules=_rules(context, job),
         title=_own_title(repository, job),
         wheels=wheels,
+        keys=_keys(context, job),
     )
     return replace(result, not_analysed=(*result.not_analysed, *missing))
 
@@ -89,6 +90,11 @@ def _known(repository: Repository, commit: str) -> bool:
 def _rules(context: Context, job: Job) -> ReviewerRules | None:
     path = context.rules(job.platform)
     return read_rules(path) if path is not None else None
+
+
+def _keys(context: Context, job: Job) -> Keys | None:
+    path = context.platform(job.platform).provenance_keys
+    return read_keys(path) if path is not None else None
 
 
 def _own_title(repository: Repository, job: Job) -> str | None:

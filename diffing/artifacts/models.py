@@ -3,23 +3,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from diffing._kinds import What, kind_of
 from diffing.artifacts import confined
 from diffing.artifacts.findings import findings_of
 from diffing.artifacts.forests import compact
+from diffing.artifacts.provenance import (
+    MAX_STATEMENT,
+    Keys,
+    is_statement,
+    provenance_findings,
+    provenance_of,
+    speaks_of,
+)
 from diffing.artifacts.turning import head_findings
-from evidence import Finding, InputError, Severity, Verdict, worst_first
+from evidence import Finding, InputError, Severity, Verdict, file_sha256, worst_first
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from diffing.artifacts import answers
     from diffing.artifacts.answers import Opened, Tensor
     from diffing.artifacts.confined import Heads
+    from diffing.artifacts.provenance import Provenance
 
+_FIRST = 8192  # bytes that tell what a file is
 SCHEMA = "countersign/model-diff/v1"
 
 
@@ -42,6 +53,7 @@ class ModelDiff:
     operators: Mapping[str, Any]
     ignored: tuple[str, ...]
     heads: answers.Heads | None = None
+    provenance: tuple[Provenance, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -66,10 +78,11 @@ class ModelDiff:
             "findings": [finding.to_json() for finding in self.findings],
             "refused": [{"path": one.path, "reason": one.reason} for one in self.refused],
             "ignored": list(self.ignored),
+            "provenance": [one.to_json() for one in self.provenance],
         }
 
 
-def model_diff(
+def model_diff(  # noqa: PLR0913 - each is something known beside the two
     base: Path,
     head: Path,
     *,
@@ -78,6 +91,7 @@ def model_diff(
     towards: str | None = None,
     ids: Sequence[str] = (),
     heads: Heads | None = None,
+    keys: Keys | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> ModelDiff:
     """What changed between two model files, or two folders of them.
@@ -89,6 +103,7 @@ def model_diff(
         groups: rows by the name of their group, to be told how each moved; a panel's slices, as plain data.
         towards: a table of head; groups are told to have moved towards or away from its mean.
         ids: what the rows are called, for tables that have as many.
+        keys: the reviewer's, for statements of provenance beside head's files.
         heads: which tables' dot product is the score, to be told each group's share of exposure by the weights alone.
         progress: told how far a large comparison is.
 
@@ -103,7 +118,31 @@ def model_diff(
         folder = base if base.is_dir() else head
         raise InputError(f"{folder.name} is a folder and the other side a file: compare two files or two folders")
     beside = confined.Beside(tuple(confined.listed(one) for one in rebuilds), groups or {}, towards, ids, heads)
-    return compare_files(confined.listed(base), confined.listed(head), beside, progress=progress)
+    old, new = confined.listed(base), confined.listed(head)
+    result = compare_files(old, new, beside, progress=progress)
+    same = all(tensor.status == "same" for tensor in result.tensors)
+    known = () if same or result.refused else tuple(_made(new, keys or Keys()))
+    findings = worst_first([*result.findings, *provenance_findings(known, keys or Keys(), {})])
+    return replace(result, provenance=known, findings=tuple(findings))
+
+
+def _made(new: Mapping[str, Path], keys: Keys) -> Iterator[Provenance]:
+    """What statements beside head's models say; a model that nothing speaks of is not hashed for it."""
+    for name, path in new.items():
+        with path.open("rb") as file:
+            if kind_of(name, file.read(_FIRST)).what is not What.WEIGHTS:
+                continue
+        near = {one.name: one for one in path.parent.iterdir() if _is_plain(one)} if len(new) == 1 else new
+        statements = [
+            (one, near[one].read_bytes())
+            for one in sorted(near)
+            if is_statement(one) and speaks_of(one, name) and near[one].stat().st_size <= MAX_STATEMENT
+        ]
+        yield provenance_of(name, file_sha256(path) if statements else "", statements, keys)
+
+
+def _is_plain(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 def compare_files(

@@ -23,6 +23,10 @@ from service.trees import tree_digest
 _Format = Annotated[str, typer.Option(help="text or json.")]
 _Panel = Annotated[Path, typer.Option("--panel", help="The panel's folder.")]
 _Rules = Annotated[Path | None, typer.Option(help="The reviewer's own severities and names of user data (TOML).")]
+_Keys = Annotated[
+    Path | None,
+    typer.Option("--provenance-keys", help="Public keys (PEM) that statements beside models must verify with."),
+]
 _Limit = Annotated[str, typer.Option("--fail-on", help="The least severity that fails: info to critical.")]
 
 
@@ -49,6 +53,7 @@ def diff_command(  # noqa: PLR0913 - one parameter an option
             help="Two folders, of the wheels that base and head are installed from: what is in them differs how?"
         ),
     ] = None,
+    provenance_keys: _Keys = None,
     title: Annotated[str | None, typer.Option(help="What the change says of itself; the messages by default.")] = None,
     format: Annotated[str, typer.Option(help="text, json or sarif.")] = "text",  # noqa: A002 - the option's name
     fail_on: _Limit = "high",
@@ -60,7 +65,10 @@ def diff_command(  # noqa: PLR0913 - one parameter an option
     own = diffing.read_rules(rules) if rules else None
     with confine.Repository.open(repo) as repository:
         _two(repository, base, head)
-        result = diffing.diff(repository, base, head, baseline=baseline, rules=own, title=title, wheels=wheels)
+        result = diffing.diff(
+            repository, base, head, baseline=baseline, rules=own, title=title, wheels=wheels,
+            keys=diffing.read_keys(provenance_keys) if provenance_keys else None,
+        )  # fmt: skip
     verdict = result.verdict_at(severity)
     document = {**result.to_json(), "verdict": verdict.value}
     if format == "text":
@@ -149,6 +157,7 @@ def review_command(  # noqa: PLR0913 - one parameter an option
     artifacts: Annotated[Path | None, typer.Option(help="Folder of artifacts that are not in the repository.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write revision, diff, audit and report into this folder.")] = None,
     rules: _Rules = None,
+    provenance_keys: _Keys = None,
     format: Annotated[str, typer.Option(help="json, html or sarif.")] = "json",  # noqa: A002 - the option's name
 ) -> None:
     """Diff and audit a change, and report. Without a panel the verdict is at best inconclusive."""
@@ -158,7 +167,8 @@ def review_command(  # noqa: PLR0913 - one parameter an option
     whom = behavior.read_panel(panel) if panel else None
     with confine.Repository.open(repo) as repository, tempfile.TemporaryDirectory(prefix="countersign-") as folder:
         _two(repository, base, head)
-        result = diffing.diff(repository, base, head, rules=own)
+        keys = diffing.read_keys(provenance_keys) if provenance_keys else None
+        result = diffing.diff(repository, base, head, rules=own, keys=keys)
         audited: Json | None = None
         if whom is not None:
             refs = {"base": base, "head": head, **({"anchor": anchor} if anchor else {})}

@@ -40,6 +40,9 @@ def model_diff_command(  # noqa: PLR0913 - each is an option
     heads: Annotated[
         str | None, typer.Option(help="USERS:ITEMS, the tables whose dot product is the score; needs --groups.")
     ] = None,
+    provenance_keys: Annotated[
+        Path | None, typer.Option(help="Public keys (PEM) that statements beside head's files must verify with.")
+    ] = None,
     format: Annotated[str, typer.Option(help="text or json.")] = "text",  # noqa: A002 - the option's name
     fail_on: Annotated[
         str, typer.Option("--fail-on", help="The least severity that fails: info to critical.")
@@ -56,6 +59,7 @@ def model_diff_command(  # noqa: PLR0913 - each is an option
         towards=towards,
         ids=names,
         heads=_heads(heads, groups),
+        keys=diffing.read_keys(provenance_keys) if provenance_keys else None,
         progress=say,
     )
     verdict = result.verdict_at(Severity(fail_on))

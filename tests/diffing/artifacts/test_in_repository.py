@@ -85,6 +85,7 @@ def test_a_new_model_a_removed_one_and_a_broken_one(change: Callable[..., Diff])
     told = {(finding.location.path, finding.rule) for finding in result.findings if finding.location}
     assert told == {
         ("gone.npz", "tensor-changed"), ("new.safetensors", "tensor-changed"), ("broken.npz", "opaque-artifact"),
+        ("new.safetensors", "provenance-missing"),
     }  # fmt: skip
     assert "no ZIP archive" in result.not_analysed[0].reason
     assert result.verdict is Verdict.FAIL
