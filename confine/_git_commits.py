@@ -26,7 +26,7 @@ class Commit:
     """One commit object, parsed.
 
     ``signature`` is the kind of signature that it carries (ssh, openpgp, x509), None where it carries none. It is not
-    verified here.
+    verified here. ``armored`` is the signature itself, ``payload`` the bytes that it is over; both empty without one.
     """
 
     tree: str
@@ -36,6 +36,8 @@ class Commit:
     author: Person = Person("", "")
     committer: Person = Person("", "")
     signature: str | None = None
+    armored: bytes = b""
+    payload: bytes = b""
 
 
 def parse_commit(data: bytes, commit: str) -> Commit:
@@ -66,7 +68,27 @@ def parse_commit(data: bytes, commit: str) -> Commit:
         _person(_decode(values.get(b"author", [b""])[0], encoding)),
         _person(_decode(values.get(b"committer", [b""])[0], encoding)),
         _signature([*values.get(b"gpgsig", []), *values.get(b"gpgsig-sha256", [])]),
+        *_signed(head, body),
     )
+
+
+def _signed(head: bytes, body: bytes) -> tuple[bytes, bytes]:
+    """The first signature of a commit, and the commit without its signatures: what git signs."""
+    signatures: list[list[bytes]] = []
+    kept: list[bytes] = []
+    inside = False
+    for line in head.split(b"\n"):
+        if line.startswith((b"gpgsig ", b"gpgsig-sha256 ")):
+            signatures.append([line.partition(b" ")[2]])
+            inside = True
+        elif inside and line.startswith(b" "):
+            signatures[-1].append(line[1:])
+        else:
+            inside = False
+            kept.append(line)
+    if not signatures:
+        return b"", b""
+    return b"\n".join(signatures[0]) + b"\n", b"\n".join([*kept, b""]) + b"\n" + body
 
 
 def _signature(values: list[bytes]) -> str | None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """history-rewritten and authorship-mismatch: how head came to be, as far as commits tell.
 
-Not checked here: whether a signature verifies, and whose key made it.
+Whether signatures verify is told only where a reviewer says who may sign (``_signatures``).
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from diffing._evidence import cut
+from diffing._signatures import check, signature_findings
 from diffing.changes import History, NotAnalysed
 from evidence import Finding, RepositoryError, Severity, TooLargeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from confine import Commit, Person, Repository
 
@@ -32,8 +34,13 @@ class Read(NamedTuple):
     messages: list[str]
 
 
-def read_history(repository: Repository, base: str, head: str) -> Read:
-    """The history between two commits; a merge says nothing of its own."""
+def read_history(repository: Repository, base: str, head: str, signers: Path | None = None) -> Read:
+    """The history between two commits; a merge says nothing of its own. ``signers`` is who may sign, if anybody must.
+
+    Raises:
+        InputError: the file of signers cannot be read.
+        SandboxMissingError: there is one, and nothing to verify signatures with.
+    """
     if base == head:
         return Read(History(0, 0, ancestor=True), [], [], [])
     try:
@@ -43,11 +50,14 @@ def read_history(repository: Repository, base: str, head: str) -> Read:
         unread = NotAnalysed(PLACE, f"history not read: {error}", "history")
         return Read(None, [], [unread], [repository.message(head)])
     signed = sum(commit.signature is not None for _, commit in commits)
-    findings = list(authorship_findings([commit for _, commit in commits]))
+    findings = list(authorship_findings([commit for _, commit in commits], by_list=signers is not None))
+    checked = check(commits, signers) if signers is not None else None
+    findings += signature_findings(checked or ())
+    verified = sum(one.outcome == "verified" for one in checked) if checked is not None else None
     if not ancestor:
         findings.append(_rewritten(repository, base, head))
     messages = [commit.message for _, commit in commits if len(commit.parents) <= 1]
-    return Read(History(len(commits), signed, ancestor), findings, [], messages)
+    return Read(History(len(commits), signed, ancestor, verified), findings, [], messages)
 
 
 def _rewritten(repository: Repository, base: str, head: str) -> Finding:
@@ -69,8 +79,11 @@ def _rewritten(repository: Repository, base: str, head: str) -> Finding:
     )
 
 
-def authorship_findings(commits: Sequence[Commit]) -> Iterator[Finding]:
-    """Commits by one and committed by another, one name under several addresses, signed and unsigned ones mixed."""
+def authorship_findings(commits: Sequence[Commit], *, by_list: bool = False) -> Iterator[Finding]:
+    """Commits by one and committed by another, one name under several addresses, signed and unsigned ones mixed.
+
+    ``by_list`` says that unsigned ones are told by a list of signers.
+    """
     others = [commit for commit in commits if _differ(commit.author, commit.committer)]
     if others:
         pairs = sorted({f"{_shown(one.author)}, committed by {_shown(one.committer)}" for one in others})
@@ -90,7 +103,7 @@ def authorship_findings(commits: Sequence[Commit]) -> Iterator[Finding]:
             listed,
         )
     unsigned = [commit for commit in commits if commit.signature is None]
-    if unsigned and len(unsigned) < len(commits):
+    if unsigned and len(unsigned) < len(commits) and not by_list:
         people = sorted({_shown(commit.author) for commit in unsigned})
         yield _authorship(
             "unsigned", f"{len(unsigned)} of {len(commits)} commits are unsigned, the others are not", people

@@ -33,7 +33,7 @@ _SYMLINK, _SUBMODULE = 0o120000, 0o160000
 _STATUS: dict[str, Status] = {"type-changed": "modified"}
 
 
-def diff(
+def diff(  # noqa: PLR0913 - each is something a reviewer has beside the two commits
     repository: Repository,
     base: str,
     head: str,
@@ -43,6 +43,7 @@ def diff(
     title: str | None = None,
     wheels: tuple[Path, Path] | None = None,
     keys: Keys | None = None,
+    signers: Path | None = None,
 ) -> Diff:
     """What changed between ``base`` and ``head``: files, findings worst first, and what was not analysed.
 
@@ -58,19 +59,21 @@ def diff(
         title: what the change says of itself, instead of the messages of its commits.
         wheels: folders of the wheels that base and head are installed from, to compare too.
         keys: the reviewer's, for statements of provenance beside models.
+        signers: a file of allowed signers, as of ssh-keygen: every commit is then to be signed by one of them.
 
-    Not checked here: whether signatures of commits verify, what artifacts outside the repository hold, and what
-    code that did not change does with what did, apart from references by name.
+    Not checked here: OpenPGP signatures of commits, what artifacts outside the repository hold, and what code that did
+    not change does with what did, apart from references by name.
 
     Raises:
         RepositoryError: a ref that names no commit, or a repository that cannot be read.
-        InputError: wheels that cannot be read.
+        InputError: wheels, or a file of signers, that cannot be read.
+        SandboxMissingError: signers are given, and ssh-keygen is not installed.
     """
     rules = rules or ReviewerRules()
     old, new = repository.snapshot(base), repository.snapshot(head)
     weights = Weights(repository, new.commit, keys or Keys())
     outcome = _compared(repository, old.commit, new.commit, rules, weights)
-    read = read_history(repository, old.commit, new.commit)
+    read = read_history(repository, old.commit, new.commit, signers)
     fresh = [file.path for file in outcome.files if file.status in {"added", "renamed"}]
     collisions = collision_findings(map(printable, repository.tree(new.commit)), fresh) if fresh else ()
     inside = compare_wheels(*wheels, rules.fields) if wheels is not None else Wheels([], [])

@@ -75,15 +75,25 @@ class NotAnalysed:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The commits between base and head: how many, how many carry a signature, and whether base is an ancestor."""
+    """The commits between base and head: how many, how many carry a signature, and whether base is an ancestor.
+
+    ``verified`` counts those that one of the reviewer's allowed signers made, as author or committer; None where no
+    such list is given: signed then means no more than that there is a signature.
+    """
 
     commits: int
     signed: int
     ancestor: bool
+    verified: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The history as it stands in the document."""
-        return {"commits": self.commits, "signed": self.signed, "base_is_ancestor": self.ancestor}
+        return {
+            "commits": self.commits,
+            "signed": self.signed,
+            "verified": self.verified,
+            "base_is_ancestor": self.ancestor,
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ def compare(context: Context, job: Job, repository: Repository, base: str) -> Di
         title=_own_title(repository, job),
         wheels=wheels,
         keys=_keys(context, job),
+        signers=context.platform(job.platform).allowed_signers,
     )
     return replace(result, not_analysed=(*result.not_analysed, *missing))
 

@@ -27,6 +27,10 @@ _Keys = Annotated[
     Path | None,
     typer.Option("--provenance-keys", help="Public keys (PEM) that statements beside models must verify with."),
 ]
+_Signers = Annotated[
+    Path | None,
+    typer.Option("--allowed-signers", help="Who may sign commits, as in ssh-keygen(1): each must be signed."),
+]
 _Limit = Annotated[str, typer.Option("--fail-on", help="The least severity that fails: info to critical.")]
 
 
@@ -54,6 +58,7 @@ def diff_command(  # noqa: PLR0913 - one parameter an option
         ),
     ] = None,
     provenance_keys: _Keys = None,
+    allowed_signers: _Signers = None,
     title: Annotated[str | None, typer.Option(help="What the change says of itself; the messages by default.")] = None,
     format: Annotated[str, typer.Option(help="text, json or sarif.")] = "text",  # noqa: A002 - the option's name
     fail_on: _Limit = "high",
@@ -68,6 +73,7 @@ def diff_command(  # noqa: PLR0913 - one parameter an option
         result = diffing.diff(
             repository, base, head, baseline=baseline, rules=own, title=title, wheels=wheels,
             keys=diffing.read_keys(provenance_keys) if provenance_keys else None,
+            signers=allowed_signers,
         )  # fmt: skip
     verdict = result.verdict_at(severity)
     document = {**result.to_json(), "verdict": verdict.value}
@@ -158,6 +164,7 @@ def review_command(  # noqa: PLR0913 - one parameter an option
     out: Annotated[Path | None, typer.Option(help="Write revision, diff, audit and report into this folder.")] = None,
     rules: _Rules = None,
     provenance_keys: _Keys = None,
+    allowed_signers: _Signers = None,
     format: Annotated[str, typer.Option(help="json, html or sarif.")] = "json",  # noqa: A002 - the option's name
 ) -> None:
     """Diff and audit a change, and report. Without a panel the verdict is at best inconclusive."""
@@ -168,7 +175,7 @@ def review_command(  # noqa: PLR0913 - one parameter an option
     with confine.Repository.open(repo) as repository, tempfile.TemporaryDirectory(prefix="countersign-") as folder:
         _two(repository, base, head)
         keys = diffing.read_keys(provenance_keys) if provenance_keys else None
-        result = diffing.diff(repository, base, head, rules=own, keys=keys)
+        result = diffing.diff(repository, base, head, rules=own, keys=keys, signers=allowed_signers)
         audited: Json | None = None
         if whom is not None:
             refs = {"base": base, "head": head, **({"anchor": anchor} if anchor else {})}

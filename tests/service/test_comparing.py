@@ -96,6 +96,14 @@ def test_a_title_that_says_nothing_of_its_own_leaves_the_messages_to_claim(house
     assert "claim-mismatch" not in rules_of(compared(house, head, title="Fix a typo in the docs"))
 
 
+def test_commits_are_held_against_the_platforms_list_of_signers(house: Any) -> None:
+    (house.place / "data" / "signers").write_text("", encoding="ascii")
+    configure(house, allowed_signers="signers")
+    document = compared(house, house.branch("more", {"README": "words\n"}))
+    assert document["history"]["verified"] == 0
+    assert [one["evidence"]["kind"] for one in document["findings"]] == ["signature unsigned"]
+
+
 def wheel(folder: Path, source: str) -> None:
     folder.mkdir(parents=True)
     with zipfile.ZipFile(folder / "ranklib-1.0-py3-none-any.whl", "w") as archive:
