@@ -103,7 +103,8 @@ def compare(
             raise InputError("the parser left out tensors")
         for number, tensor in enumerate(tensors):
             if opened.tables[number] and _turned(tensor, beside):
-                call = {"pair": number, "groups": dict(beside.groups), "towards": beside.towards}
+                groups = dict(beside.groups) if _of_these_ids(tensor, beside) else {}
+                call = {"pair": number, "groups": groups, "towards": beside.towards}
                 aligned = answers.aligned(parser.ask({"align": call}))
                 tensors[number] = tensor.model_copy(update={"aligned": aligned})
         found = _exposed(parser, beside)
@@ -131,6 +132,11 @@ def _turned(tensor: answers.Tensor, beside: Beside) -> bool:
         return False
     small = prod(tensor.new_shape or []) <= _ALIGNED_UNASKED
     return beside.wanted or (small and (tensor.cosine is None or tensor.cosine < _SAME_AXES))
+
+
+def _of_these_ids(tensor: answers.Tensor, beside: Beside) -> bool:
+    """Whether groups are of this table's rows: where ids are given, it has as many."""
+    return not beside.ids or bool(tensor.new_shape and tensor.new_shape[0] == len(beside.ids))
 
 
 def listed(path: Path) -> dict[str, Path]:

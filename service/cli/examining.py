@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,8 @@ import behavior
 import confine
 import diffing
 import reports
-from evidence import Artifact, InputError, Json, Revision, Severity, Verdict, document_digest, file_sha256
+from evidence import Artifact, InputError, Json, Revision, Severity, Verdict, document_digest, file_sha256, worst_first
+from service.artifacts import Outside, compare_artifacts
 from service.cli import words
 from service.cli.output import as_text, leave, say, screen, show, write
 from service.cli.several import SeveralValues
@@ -160,7 +162,12 @@ def review_command(  # noqa: PLR0913 - one parameter an option
     *,
     panel: Annotated[Path | None, typer.Option(help="The panel's folder; without one nothing is run.")] = None,
     anchor: Annotated[str | None, typer.Option(help="An earlier commit to hold head against too.")] = None,
-    artifacts: Annotated[Path | None, typer.Option(help="Folder of artifacts that are not in the repository.")] = None,
+    artifacts: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of artifacts that are not in the repository; base and head in it are each side's own."
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write revision, diff, audit and report into this folder.")] = None,
     rules: _Rules = None,
     provenance_keys: _Keys = None,
@@ -179,13 +186,22 @@ def review_command(  # noqa: PLR0913 - one parameter an option
         audited: Json | None = None
         if whom is not None:
             refs = {"base": base, "head": head, **({"anchor": anchor} if anchor else {})}
-            sides = {name: _exported(repository, ref, Path(folder, name), artifacts) for name, ref in refs.items()}
+            sides = {
+                name: _exported(repository, ref, Path(folder, name), _beside(artifacts, name))
+                for name, ref in refs.items()
+            }
             audited = behavior.audit(
                 whom, sides["base"], sides["head"], anchor=sides.get("anchor"), progress=say
             ).to_json()
             declared = _declared(sides["head"])
         else:
-            declared = _declared_in(repository, head, Path(folder, "head"), artifacts)
+            declared = _declared_in(repository, head, Path(folder, "head"), _beside(artifacts, "head"))
+        models = _models(repository, {"base": base, "head": head}, artifacts, whom, keys)
+        result = replace(
+            result,
+            findings=tuple(worst_first([*result.findings, *(own or diffing.ReviewerRules()).apply(models.findings)])),
+            not_analysed=(*result.not_analysed, *models.not_analysed),
+        )
         revision = Revision(repo.resolve().name, result.base, result.head, declared)
         document = reports.report_document(revision, result.to_json(), audited, title=_subject(repository, head))
         page = reports.report_html(document, ((change, diffing.hunks(repository, change)) for change in result.files))
@@ -194,6 +210,8 @@ def review_command(  # noqa: PLR0913 - one parameter an option
         write(out / "diff.json", as_text(result.to_json()))
         if audited is not None:
             write(out / "audit.json", as_text(audited))
+        for name, model in models.models.items():
+            write(out / f"model-{name}.json", as_text(model.to_json()))
         write(out / "report.json", as_text(document))
         write(out / "report.html", page)
     findings = reports.sarif_document(result.to_json(), audited) if format == "sarif" else document
@@ -228,6 +246,33 @@ def _declared(side: behavior.Side) -> tuple[Artifact, ...]:
     return tuple(
         Artifact(name, path.stat().st_size, file_sha256(path)) for name, path in sorted(side.artifacts.items())
     )
+
+
+def _beside(artifacts: Path | None, side: str) -> Path | None:
+    """Where a side's artifacts are: in a folder of its own, or all in one."""
+    if artifacts is not None and (artifacts / "base").is_dir() and (artifacts / "head").is_dir():
+        return artifacts / ("base" if side == "anchor" and not (artifacts / side).is_dir() else side)
+    return artifacts
+
+
+def _models(
+    repository: confine.Repository,
+    refs: dict[str, str],
+    artifacts: Path | None,
+    panel: behavior.Panel | None,
+    keys: diffing.Keys | None,
+) -> Outside:
+    """The declared artifacts outside the repository, base's against head's, where each side has a folder of its own."""
+    if artifacts is None or _beside(artifacts, "head") == artifacts:
+        return Outside({}, (), ())
+    found = {}
+    with tempfile.TemporaryDirectory(prefix="countersign-") as folder:
+        for name, ref in refs.items():
+            into, beside = Path(folder, name), _beside(artifacts, name)
+            repository.export(repository.resolve(ref), into)
+            known = behavior.locate_artifacts(into, behavior.read_manifest(into), beside)
+            found[name] = {key: path for key, path in known.items() if beside and path.is_relative_to(beside)}
+        return compare_artifacts(found["base"], found["head"], panel, keys)
 
 
 def _declared_in(repository: confine.Repository, ref: str, into: Path, beside: Path | None) -> tuple[Artifact, ...]:
