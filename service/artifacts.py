@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import behavior
 import diffing
 from evidence import InputError
 
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    import behavior
     from evidence import Finding
 
 IDS = "item_ids"  # the artifact that says which item each row of a table is, one id a line
