@@ -19,10 +19,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import UnverifiedSignatureError
-from securesystemslib.signer import (  # type: ignore[attr-defined]  # it names them, if not in __all__
-    Signature,
-    SSlibKey,
-)
+from securesystemslib.signer import Signature, SSlibKey
 
 from evidence import Finding, InputError, Location, Severity
 
