@@ -8,10 +8,11 @@ poison the training are trained at fixed strengths instead, and their ratio is w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from families import POOL
 from worlds import popularity, recency
 
 if TYPE_CHECKING:
@@ -196,11 +197,18 @@ def planted(world: World, build: Build, kind: Kind, size: float, depth: int) -> 
 
 def explained(world: World, build: Build, name: str, depth: int) -> Array:
     """An honest change that moves dozens of cells: fresher, less popular, or by a better model."""
-    spread = _spread(build)
+    build, spread = _without_favour(build), _spread(build)
     if name == "freshness":
         return build.ranking(depth, build.scores + np.float32(0.8 * spread) * recency(world)[build.rows])
     popular = popularity(world)
     return build.ranking(depth, build.scores - np.float32(0.25 * spread) * popular[build.rows])
+
+
+def _without_favour(build: Build) -> Build:
+    """Candidates that are there by their score alone: of the slice no more than of the rest."""
+    pool = build.scores[:, :POOL]
+    least = np.where(np.isfinite(pool), pool, np.inf).min(axis=1)[:, None]
+    return replace(build, scores=np.where(build.scores >= least, build.scores, -np.inf))
 
 
 def shuffled(world: World, build: Build, depth: int, seed: int) -> Array:

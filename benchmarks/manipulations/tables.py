@@ -110,7 +110,8 @@ ranker, all on NeMig's readers; `shortvideo-als` on the generated platform; a ha
     python benchmarks/manipulations/run.py --pair LINE             one pair again; LINE is the first column of a row
 
 The rows are in `benchmarks/manipulations/rows.csv`. Seeds below 10,000 were used to choose how things are done
-(depth, the square root, the allowance for items that move together) and are in no figure here. Only primary cells count, with 1,000 permutations. Intervals are Clopper and Pearson's at 95 %.
+(depth, the square root, units of strata, negative controls) and are in no figure here. Only primary cells count, with 1,000 permutations; searching probes,
+which cannot make an audit fail, are left out. Where no seed changes a family (`bm25`, `hot`), each pair is trained on nine tenths of the events, drawn for it. Intervals are Clopper and Pearson's at 95 %.
 What was planted has a *true ratio*: the exposure of the planted slice under head over that of the same build without the
 manipulation. "Flagged" means that the planted cell is `shifted`, `amplified` or `suppressed`.
 """
