@@ -38,6 +38,7 @@ _NEGLIGIBLE = 1e-12  # of a cell's total movement: below it, a spread is roundin
 DESIGN = 1.15  # by how much items that move together widen benign z where no control tells (decision 20)
 FAIL_DESIGN = 1.25  # the least of the same where a change is failed, not only flagged
 _PRIOR_ATTRIBUTES = 2.0  # attributes of items that weigh as much as what is known without any
+_ONE_WAY = 0.1  # of all that moves outside a slice, at most, against the rest: no churn is so one-sided
 _PRIOR_PAIRS = 4.0  # pairs of rebuilds that weigh as much as what is known without any
 
 
@@ -108,7 +109,7 @@ def churn(panel: Panel, measured: Measured, probe: str, *, multiple: int = 1, wi
     for family, maximum in maxima.items():
         of_family = np.array([name == family for name in families])
         adjusted[of_family] = _exceedance(maximum, np.abs(z[of_family]))
-        stricter = together[of_family] / np.maximum(FAIL_DESIGN, together[of_family] ** 2)
+        stricter = together[of_family] / np.maximum(FAIL_DESIGN, together[of_family] * FAIL_DESIGN / DESIGN)
         failing[of_family] = _exceedance(maximum, np.abs(z[of_family]) * stricter)
         critical[of_family] = np.quantile(maximum, 1.0 - panel.toml.alpha, method="higher")
     unit = np.maximum(users, 1) * measured.unit
@@ -148,7 +149,19 @@ def _controlled(panel: Panel, sums: ItemSums, labels: sparse.csr_array, shifts: 
     """
     squares, counted = controlled(control_groups(panel, sums.items), labels, shifts, codes)
     known = (_PRIOR_ATTRIBUTES * DESIGN**2 + squares) / (_PRIOR_ATTRIBUTES + counted)
-    return _cells(np.sqrt(np.maximum(known, 1.0)), sums.top[0].shape[0])
+    known = np.where(_pushed_aside(labels, shifts), DESIGN**2, np.maximum(known, 1.0))
+    return _cells(np.sqrt(known), sums.top[0].shape[0])
+
+
+def _pushed_aside(labels: sparse.csr_array, shifts: Floats) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Where everything outside a slice moved one way, which no churn does: it made room. Slices x columns.
+
+    What is pushed aside is of the topics and languages of what pushes, and would pass for items that move together.
+    """
+    inside = sparse.csr_array((np.ones_like(labels.data), labels.indices, labels.indptr), shape=labels.shape).T
+    up, down = np.maximum(shifts, 0.0), np.maximum(-shifts, 0.0)
+    gained, lost = (each.sum(axis=0) - inside @ each for each in (up, down))
+    return np.asarray(np.minimum(gained, lost) < _ONE_WAY * np.maximum(gained, lost))
 
 
 def _design(panel: Panel, within: Sequence[ItemSums], known: Floats) -> Floats:

@@ -143,3 +143,23 @@ def test_topics_that_rise_and_fall_as_one_are_no_news(
     by_labels, by_controls = (float(np.sqrt(np.mean(np.square(each)))) for each in (wide, held))
     assert by_labels > 2.2
     assert by_controls < 1.6
+
+
+def test_what_makes_room_is_no_control(panel_folder: Callable[..., Any], world: Callable[..., Any]) -> None:
+    """A lift by code alone: others only lose, those of one country most, and that excuses nothing."""
+    items = 600
+    country = np.random.default_rng(8).integers(0, 4, items)
+    table = pl.DataFrame(
+        {"item_id": panel_folder(items=items).tables["items"]["item_id"], "country": map(str, country)}
+    ).with_columns(state=pl.Series((country == 1) & (np.arange(items) % 5 == 0)))
+    made = panel_folder(users=200, items=items, permutations=200, slices='[[slices]]\nname = "s"\nwhere = "state"\n')
+    panel, people = made.with_table("items", table).read(), world(200, items)
+    home = 2.0 * (country == 1)
+    state = table["state"].to_numpy()
+    before = people.slates(panel, people.version(1, lift=home))
+    for seed, lift, excused in ((1, 0.5, False), (2, 0.5, True)):
+        after = people.slates(panel, people.version(seed, lift=home + lift * state))
+        found = null.churn(panel, measure(panel, before, after), "exposure")
+        deep = found.statistics.index("deep")
+        assert (found.design[deep] != pytest.approx(null.DESIGN)) is excused
+    assert null.churn(panel, measure(panel, before, before), "exposure").adjusted_p.min() == 1.0
