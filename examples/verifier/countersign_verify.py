@@ -36,6 +36,7 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 PANEL_DOMAIN = b"countersign/panel-commitment/v1\n"
 SKEW = timedelta(minutes=5)
 CURVES = {"nistp256": (ec.SECP256R1, hashes.SHA256), "nistp384": (ec.SECP384R1, hashes.SHA384)}
+READ_ONLY = {"submitter", "auditor", "regulator", "administrator"}  # roles in which nobody signs off
 
 
 class Refused(Exception):
@@ -48,14 +49,17 @@ def need(holds, why):
 
 
 # Strict JSON. A document has one spelling, RFC 8785: a duplicate key, another order, a space more are all refused.
-# Nothing here has fractions, so a number is a whole one.
+# Nothing of ours has fractions, so a number is a whole one; only what a browser writes may hold others.
 
 
-def parse(data, what, limit=32 << 20):
+def parse(data, what, limit=32 << 20, fraction=None):
     need(len(data) <= limit, f"{what}: too large")
     try:
         document = json.loads(
-            data.decode("utf-8"), object_pairs_hook=no_twice, parse_float=no_number, parse_constant=no_number
+            data.decode("utf-8"),
+            object_pairs_hook=no_twice,
+            parse_float=fraction or no_number,
+            parse_constant=no_number,
         )
     except (ValueError, RecursionError) as error:
         raise Refused(f"{what}: not JSON: {error}") from None
@@ -111,6 +115,8 @@ def matches(pattern, most=None):
 LINE = matches(f"[^\x00-\x1f{HIDDEN}]+", 1000)
 TEXT = matches(f"[^\x00-\x08\x0b-\x1f{HIDDEN}]*", 10_000)
 STRING = matches("(?s:.*)")
+ADDRESS = matches("(?s:.*)", 1000)
+MOMENT = matches("[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}Z")
 HEX = matches("[0-9a-f]{64}")
 GIT = matches("[0-9a-f]{40}|[0-9a-f]{64}")
 NAMED = matches("sha256:[0-9a-f]{64}")
@@ -188,11 +194,14 @@ FACTS = shape(
     {
         "schema": is_("countersign/facts/v1"),
         "revision": SHA,
-        "evidence": many(shape({"name": LINE, "digest": SHA, "verdict": VERDICT}, {"unsafe": boolean})),
+        "evidence": many(
+            shape({"name": LINE, "digest": SHA, "verdict": VERDICT}, {"unsafe": boolean, "made_at": maybe(MOMENT)})
+        ),
         "findings": many(shape({"id": NAMED, "rule": LINE, "severity": SEVERITY}, {"answer": maybe(ANSWER)})),
         "files": shape({"total": count, "viewed": count, "waived": count}),
-        "people": many(shape({"name": STRING, "email": STRING})),
-    }
+        "people": many(shape({"name": ADDRESS, "email": ADDRESS})),
+    },
+    {"paths": maybe(many(ADDRESS))},
 )
 PREDICATE = shape(
     {
@@ -216,6 +225,7 @@ PREDICATE = shape(
         "conditions": many(LINE),
         "notInspected": many(LINE),
         "override": maybe(shape({"verdict": VERDICT, "reason": LINE})),
+        "expedited": maybe(shape({"reason": LINE})),
     },
 )
 REVIEW = shape(
@@ -236,7 +246,7 @@ REVOCATION_LIST = shape(
     }
 )
 SIGNATURE = shape(
-    {"keyid": matches("(?s:.*)", 200), "sig": STRING, "kind": matches("ed25519|ssh|webauthn")},
+    {"keyid": matches("(?s:.*)", 200), "sig": STRING, "kind": matches("ed25519|ssh|ecdsa|webauthn")},
     {"authenticatorData": STRING, "clientDataJSON": STRING},
 )
 ENVELOPE = shape({"payload": STRING, "payloadType": is_(PAYLOAD_TYPE), "signatures": many(SIGNATURE, 1, 1)})
@@ -303,8 +313,21 @@ class Wire:
         need(self.at == len(self.data), "bytes too many in a key or signature")
 
 
+def check_scope(party, origin):
+    """A passkey's relying party and origin are such that a browser allows them."""
+    label = "[a-z0-9-]{0,61}[a-z0-9]"
+    domain = rf"(?=.{{1,253}}$)(?:[a-z0-9](?:{label})?\.)*[a-z](?:{label})?"
+    parts = re.fullmatch(r"(https?)://([a-z0-9.-]+)(?::[1-9][0-9]{0,4})?", origin)
+    need(re.fullmatch(domain, party) and parts, "a passkey of no domain, or of no origin")
+    need(parts[2] == party or parts[2].endswith(f".{party}"), "a passkey whose origin is not within its domain")
+    need(parts[1] == "https" or parts[2] == "localhost", "a passkey used without TLS")
+
+
 class Key:
-    """A public key: ``kind`` is its OpenSSH type, ``public`` what `cryptography` makes of it, ``where`` its scope."""
+    """A public key: ``kind`` is its OpenSSH type, ``public`` what `cryptography` makes of it, ``where`` its scope.
+
+    ``bare`` is the key alone: the same for one key in two wrappings, as software and as hardware key or passkey.
+    """
 
     def __init__(self, blob):
         self.blob = blob
@@ -313,11 +336,11 @@ class Key:
         if self.kind in {"ssh-ed25519", "sk-ssh-ed25519@openssh.com", "webauthn-ed25519@countersign.dev"}:
             raw = wire.string()
             need(len(raw) == 32, "an Ed25519 key has 32 bytes")
-            self.public = Ed25519PublicKey.from_public_bytes(raw)
+            self.public, self.bare = Ed25519PublicKey.from_public_bytes(raw), ("ed25519", raw)
         elif self.kind in {"ssh-rsa", "webauthn-rs256@countersign.dev"}:
             exponent, modulus = wire.number(), wire.number()
             need(2048 <= modulus.bit_length() <= 8192 and 65537 <= exponent < 1 << 32, "a weak RSA key")
-            self.public = rsa.RSAPublicNumbers(exponent, modulus).public_key()
+            self.public, self.bare = rsa.RSAPublicNumbers(exponent, modulus).public_key(), (exponent, modulus)
         else:
             curve = wire.name()
             kinds = {f"ecdsa-sha2-{curve}"} | (
@@ -329,11 +352,12 @@ class Key:
             made, self.hash = CURVES[curve]
             point = wire.string()
             need(point[:1] == b"\x04", "a point that is not in uncompressed form")
-            self.public = ec.EllipticCurvePublicKey.from_encoded_point(made(), point)
+            self.public, self.bare = ec.EllipticCurvePublicKey.from_encoded_point(made(), point), (curve, point)
         if self.kind.startswith("sk-"):
             self.where = (wire.string(),)
         elif self.kind.startswith("webauthn-"):
             self.where = (wire.string(), wire.string())
+            check_scope(*(text.decode("ascii") for text in self.where))
         wire.end()
 
     def check(self, signature, message):
@@ -380,9 +404,9 @@ class Key:
             self.public.verify(signature, signed, padding.PKCS1v15(), hashes.SHA256())
         else:
             if not isinstance(self.public, Ed25519PublicKey):
-                need(encode_dss_signature(*decode_dss_signature(signature)) == signature, "not in DER")
+                one_der(signature)
             self.check(signature, signed)
-        said, (party, origin) = parse(client, "clientDataJSON", 4096), self.where
+        said, (party, origin) = parse(client, "clientDataJSON", 4096, float), self.where
         asked = base64.urlsafe_b64encode(hashlib.sha256(message).digest()).rstrip(b"=").decode()
         need(
             isinstance(said, dict)
@@ -396,6 +420,10 @@ class Key:
         need(len(authenticator) == 37 and authenticator[:32] == hashlib.sha256(party).digest(), "another relying party")
         flags = authenticator[32]
         need(flags & 5 == 5 and not flags & 0xC0 and flags & 0x18 != 0x10, "no verified person touched the passkey")
+
+
+def one_der(signature):
+    need(encode_dss_signature(*decode_dss_signature(signature)) == signature, "not in DER")
 
 
 def key_of(line):
@@ -418,19 +446,25 @@ class Entry:
         return self.start <= moment and (self.end is None or moment < self.end)
 
 
+BESIDE = ("authenticatorData", "clientDataJSON")
+
+
 def payload_and_key(envelope, entries):
     """The payload of a DSSE envelope and the entry of the key that signed it. ``keyid`` is not looked at."""
     payload, signature = b64(envelope["payload"]), envelope["signatures"][0]
     value, kind = b64(signature["sig"]), signature["kind"]
     message = b"DSSEv1 %d %s %d " % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(payload)) + payload
-    beside = [b64(signature[name]) for name in ("authenticatorData", "clientDataJSON") if name in signature]
-    need(len(beside) == (2 if kind == "webauthn" else 0), "authenticatorData and clientDataJSON go with a passkey")
+    beside = [b64(signature[name]) for name in BESIDE if name in signature]
     for entry in entries:
         try:
             if kind == "ssh":
                 entry.key.check_ssh(value, message)
             elif kind == "webauthn":
                 entry.key.check_passkey(value, *beside, message)
+            elif kind == "ecdsa":
+                need(entry.key.kind.startswith("ecdsa-"), "not a plain ECDSA key")
+                one_der(value)
+                entry.key.check(value, message)
             else:
                 need(entry.key.kind == "ssh-ed25519", "not a plain Ed25519 key")
                 entry.key.check(value, message)
@@ -670,10 +704,12 @@ class Verification:
         for envelope in [one["envelope"] for one in bundle["signoffs"]]:
             need(len(canonical(envelope)) <= 64 << 10, "an envelope that is too large")
         for envelope in [one["envelope"] for one in (*bundle["signoffs"], bundle["revocations"])]:
-            for value in (
-                envelope["payload"],
-                *(envelope["signatures"][0].get(name, "") for name in ("sig", "authenticatorData", "clientDataJSON")),
-            ):
+            signature = envelope["signatures"][0]
+            need(
+                [name in signature for name in BESIDE] == [signature["kind"] == "webauthn"] * 2,
+                "authenticatorData and clientDataJSON go with a passkey",
+            )
+            for value in (envelope["payload"], signature["sig"], *(signature.get(name, "") for name in BESIDE)):
                 b64(value)
         self.facts = {sha256(canonical(one)): one for one in bundle["facts"]}
         need(list(self.facts) == sorted(self.facts) and len(self.facts) == len(bundle["facts"]), "facts out of order")
@@ -681,7 +717,6 @@ class Verification:
             for kind in ("evidence", "findings"):
                 named = [one["name" if kind == "evidence" else "id"] for one in facts[kind]]
                 need(len(set(named)) == len(named), f"{kind} twice in the facts")
-            need(all(len(one) <= 1000 for person in facts["people"] for one in person.values()), "an address too long")
         order = [(one["leaf"]["type"], one["leaf"]["digest"]) for one in bundle["logged"]]
         need(order == sorted(set(order)), "logged entries out of order")
         need(
@@ -700,8 +735,14 @@ class Verification:
         self.quorum = None if roots.get("quorum") is None else Quorum(roots["quorum"])
         people = [(person, Entry(written)) for person in roots["people"] for written in person["keys"]]
         service = [Entry(written) for written in roots["service"].get("keys", ())]
-        blobs = [entry.key.blob for entry in (*(entry for _, entry in people), *service)]
-        need(len(set(blobs)) == len(blobs), "one key in two places of the roots")
+        gates = [Entry(written) for gate in roots.get("gates", ()) for written in gate["keys"]]
+        bare = [entry.key.bare for entry in (*(entry for _, entry in people), *service, *gates)]
+        notes = [NoteKey(one["vkey"], {1}) for one in roots["logs"]]
+        notes += [] if self.quorum is None else [one for one in self.quorum.witnesses.values() if one.kind == 4]
+        bare += [("ed25519", one.public) for one in notes]
+        need(len(set(bare)) == len(bare), "one key in two places of the roots")
+        ids = [fold(person["id"]) for person in roots["people"]]
+        need(len(set(ids)) == len(ids), "two people of one id in the roots")
         for signoff in self.bundle["signoffs"]:
             payload, entry = payload_and_key(signoff["envelope"], [entry for _, entry in people])
             person = next(person for person, one in people if one is entry)
@@ -712,6 +753,7 @@ class Verification:
             said = statement["predicate"]["reviewer"]
             need(all(said[name] == person[name] for name in ("id", "name", "organization")), "signed in another's name")
             need(said["role"] in person["roles"], "signed in a role that the roots do not give")
+            need(said["role"] not in READ_ONLY, "signed in a role that only reads")
             self.votes.append((person, entry, statement, payload, signoff))
         payload, entry = payload_and_key(self.bundle["revocations"]["envelope"], service)
         document = canonical_document(payload, "revocation list", 8 << 20)
@@ -743,8 +785,12 @@ class Verification:
         need(predicate["signedAt"] < predicate["expiresAt"], "expires before it is signed")
 
     def step_3_people(self):
-        for values in ([fold(vote[0]["id"]) for vote in self.votes], [vote[1].key.blob for vote in self.votes]):
-            need(len(set(values)) == len(values), "one person or one key signed twice")
+        for values in (
+            [fold(vote[0]["id"]) for vote in self.votes],
+            [vote[1].key.bare for vote in self.votes],
+            [vote[2]["predicate"]["nonce"] for vote in self.votes],
+        ):
+            need(len(set(values)) == len(values), "one person or one key signed twice, or one nonce stands twice")
         need(len({vote[2]["predicate"]["change"]["targetRef"] for vote in self.votes}) == 1, "different targets")
         return (
             f"{len(self.votes)} people of {len({fold(vote[0]['organization']) for vote in self.votes})} organisations"

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import importlib.util
 import json
 import os
@@ -18,31 +19,65 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evidence import canonical
+from evidence import Verdict, canonical, digest, document_digest
 from signoff import (
     ML_DSA_44_COSIGNATURE,
+    Assertion,
     Decision,
+    Evidence,
+    Files,
+    Hurry,
+    Override,
+    PasskeyScope,
+    PublicKey,
+    Reviewer,
     Revoked,
     RevokedKind,
     Vote,
+    Waiver,
+    build_facts,
+    challenge,
+    coverage,
+    envelope_from_passkey,
+    envelope_from_raw,
     envelope_from_ssh,
+    evidence_digests,
     pae,
     sign_with_ssh_key,
     verify,
 )
+from signoff._wire import wire_string
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conftest import World
 
+    from signoff import Signoff
+
 VECTORS = Path(__file__).parent / "vectors"
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "verifier" / "countersign_verify.py"
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-NAMES = ("plain", "witnessed", "quantum", "openssh", "rejected", "revoked")
+NAMES: dict[str, int | None] = {  # and the step at which both refuse
+    "plain": None,
+    "witnessed": None,
+    "quantum": None,
+    "openssh": None,
+    "ecdsa": None,
+    "passkeys": None,
+    "everything": None,  # whatever a statement and facts may say
+    "rejected": None,
+    "reader": 2,  # signed in a role that only reads
+    "nonce": 3,  # two statements with one nonce
+    "revoked": 9,
+}
 
 _spec = importlib.util.spec_from_file_location("countersign_verify", SCRIPT)
 assert _spec is not None
@@ -65,26 +100,134 @@ def by_itself(folder: Path, bundle: bytes, now: datetime = NOW) -> int | None:
     return next((number for number, _, ok, _ in steps if ok is False), None)
 
 
+def by_passkey(world: World, identifier: str, private: Any, at: int) -> Signoff:
+    """A sign-off by a software authenticator, which is enrolled first."""
+    scope = PasskeyScope("review.example", "https://sign.review.example")
+    key = PublicKey.for_passkey(private.public_key(), scope)
+    world.people[at]["keys"] = [world.key_entry(key.line)]
+    payload = world.payload(identifier)
+    client = {
+        "type": "webauthn.get",
+        "challenge": base64.urlsafe_b64encode(challenge(pae(payload))).decode().rstrip("="),
+        "origin": scope.origin,
+        "crossOrigin": False,
+        "other_keys_can_be_added_here": 0.5,
+    }
+    # the owner is there and verified; of the second the passkey may have copies, and has
+    data = hashlib.sha256(scope.rp_id.encode()).digest() + bytes([0x1D if at else 0x05]) + bytes([0, 0, 0, 7])
+    assertion = Assertion(data, json.dumps(client).encode())
+    if isinstance(private, ec.EllipticCurvePrivateKey):
+        signature = private.sign(assertion.signed, ec.ECDSA(hashes.SHA256()))
+    elif isinstance(private, rsa.RSAPrivateKey):
+        signature = private.sign(assertion.signed, padding.PKCS1v15(), hashes.SHA256())
+    else:
+        signature = private.sign(assertion.signed)
+    return world.log_signoff(envelope_from_passkey(payload, assertion, signature, key))
+
+
+def by_ecdsa(world: World, identifier: str, private: ec.EllipticCurvePrivateKey, at: int) -> Signoff:
+    """A sign-off by a raw ECDSA key, as those in hardware modules and clouds are."""
+    line = private.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+    world.people[at]["keys"] = [world.key_entry(line)]
+    payload = world.payload(identifier)
+    made = hashes.SHA256() if private.curve.name == "secp256r1" else hashes.SHA384()
+    return world.log_signoff(
+        envelope_from_raw(payload, private.sign(pae(payload), ec.ECDSA(made)), PublicKey.from_line(line))
+    )
+
+
+def openssh(world: World) -> list[Signoff]:
+    world.keygen(world.folder / "id")
+    line = (world.folder / "id.pub").read_text(encoding="utf-8")
+    world.enrol("susi", 0, keys=[world.key_entry(line)])
+    payload = world.payload("susi")
+    return [world.log_signoff(envelope_from_ssh(payload, sign_with_ssh_key(world.folder / "id", pae(payload))))]
+
+
+def ecdsa(world: World) -> list[Signoff]:
+    curves = (("rita", ec.SECP256R1()), ("rolf", ec.SECP384R1()))
+    return [by_ecdsa(world, who, ec.generate_private_key(curve), at) for at, (who, curve) in enumerate(curves)]
+
+
+def passkeys(world: World) -> list[Signoff]:
+    world.enrol("ruth", 3)
+    signers: tuple[tuple[str, Any], ...] = (
+        ("rita", ec.generate_private_key(ec.SECP256R1())),
+        ("rolf", Ed25519PrivateKey.generate()),
+        ("ruth", rsa.generate_private_key(65537, 2048)),
+    )
+    return [by_passkey(world, who, private, at) for at, (who, private) in enumerate(signers)]
+
+
+def all_facts(world: World) -> list[dict[str, Any]]:
+    """Two facts documents of one review that say whatever can be said."""
+    arguments: dict[str, Any] = {
+        "revision": world.revision,
+        "evidence": [Evidence.of("audit", digest(b"audit"), Verdict.FAIL, unsafe=True, made_at=NOW)],
+        "findings": [],
+        "people": [("", ""), ("Ada Author", "ada@platform.example")],
+    }
+    waived = build_facts(**arguments, files=Files(total=2, viewed=1, waived=1), paths=["rank.py", "models/\u00f6\n"])
+    return [waived, build_facts(**arguments, files=Files(total=2, viewed=2, waived=0))]
+
+
+def everything(world: World) -> list[Signoff]:
+    """Two sign-offs under facts of their own that say whatever can be said."""
+    waived, viewed = all_facts(world)
+    vote = Vote(
+        Decision.APPROVED_WITH_CONDITIONS,
+        "Two\nlines.",
+        conditions=("Watch it.",),
+        not_inspected=("weights",),
+        override=Override(verdict=Verdict.FAIL, reason="Known."),
+        expedited=Hurry(reason="It burns."),
+    )
+    return [
+        world.sign(
+            seed,
+            identifier,
+            vote=vote,
+            coverage=coverage(facts, waivers),
+            evidence={**evidence_digests(facts), "facts": document_digest(facts)},
+        )
+        for seed, identifier, facts, waivers in (
+            (1, "rita", waived, [Waiver(path="models/\u00f6\n", reason="Binary.")]),
+            (2, "rolf", viewed, []),
+        )
+    ]
+
+
+def reader(world: World) -> list[Signoff]:
+    world.people[0]["roles"] = ["auditor", "reviewer"]
+    return [world.sign(reviewer=Reviewer(id="rita", name="Rita", organization="Rita Review", role="auditor"))]
+
+
+SIGNOFFS: dict[str, Callable[[World], list[Signoff]]] = {
+    "openssh": openssh,
+    "ecdsa": ecdsa,
+    "passkeys": passkeys,
+    "everything": everything,
+    "rejected": lambda world: [
+        world.sign(),
+        world.sign(2, "rolf", vote=Vote(Decision.REJECTED, "It lifts one source.")),
+    ],
+    "reader": reader,
+    "nonce": lambda world: [world.sign(validity=world.validity()), world.sign(2, "rolf", validity=world.validity())],
+}
+
+
 @pytest.mark.skipif(not os.environ.get("WRITE_VECTORS"), reason="writes the vectors, when it is asked to")
 @pytest.mark.parametrize("name", NAMES)
 def test_write_the_vectors(world: World, name: str) -> None:
-    signoffs = None
     if name == "witnessed":
         world.witnessed()
     if name == "quantum":
         world.witnessed(ML_DSA_44_COSIGNATURE)
-    if name == "openssh":
-        world.keygen(world.folder / "id")
-        line = (world.folder / "id.pub").read_text(encoding="utf-8")
-        world.enrol("susi", 0, keys=[world.key_entry(line)])
-        payload = world.payload("susi")
-        signoffs = [world.log_signoff(envelope_from_ssh(payload, sign_with_ssh_key(world.folder / "id", pae(payload))))]
-    if name == "rejected":
-        signoffs = [world.sign(), world.sign(2, "rolf", vote=Vote(Decision.REJECTED, "It lifts one source."))]
     if name == "revoked":
         revision = world.revision.digest.removeprefix("sha256:")
         world.revoked = [Revoked(RevokedKind.REVISION, revision, NOW - timedelta(hours=1), "A mistake.")]
-    world.write(signoffs)
+    make = SIGNOFFS.get(name)
+    world.write(None if make is None else make(world), all_facts(world) if name == "everything" else None)
     folder = VECTORS / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -101,12 +244,24 @@ def vector(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def test_both_judge_a_vector_alike(vector: Path, request: pytest.FixtureRequest) -> None:
     bundle = (vector / "bundle.json").read_bytes()
-    expected = 9 if request.node.callspec.params["vector"] == "revoked" else None
-    assert by_gate(vector, bundle) == by_itself(vector, bundle) == expected
+    assert by_gate(vector, bundle) == by_itself(vector, bundle) == NAMES[request.node.callspec.params["vector"]]
     for now in (NOW - timedelta(days=1), NOW + timedelta(days=8), NOW + timedelta(days=100)):
         step = by_gate(vector, bundle, now)
         assert step == by_itself(vector, bundle, now)
         assert step is not None
+
+
+def signature_of(document: Any) -> Any:
+    return document["signoffs"][0]["envelope"]["signatures"][0]
+
+
+def flip(document: Any, name: str, at: int) -> None:
+    """Another bit in one byte of what a passkey's signature stands beside; of other signatures, in the signature."""
+    signature = signature_of(document)
+    name = name if name in signature else "sig"
+    data = bytearray(base64.b64decode(signature[name]))
+    data[at] ^= 1
+    signature[name] = base64.b64encode(data).decode()
 
 
 def inner(document: Any, change: Callable[[Any], object]) -> None:
@@ -136,6 +291,29 @@ MUTATIONS: dict[str, Callable[[Any], object]] = {
     "another kind": lambda bundle: bundle["signoffs"][0]["envelope"]["signatures"][0].update(kind="none"),
     "kind ssh": lambda bundle: bundle["signoffs"][0]["envelope"]["signatures"][0].update(kind="ssh"),
     "kind ed25519": lambda bundle: bundle["signoffs"][0]["envelope"]["signatures"][0].update(kind="ed25519"),
+    "kind ecdsa": lambda bundle: signature_of(bundle).update(kind="ecdsa"),
+    "kind webauthn": lambda bundle: signature_of(bundle).update(kind="webauthn"),
+    "no kind": lambda bundle: signature_of(bundle).pop("kind"),
+    "no authenticator data": lambda bundle: signature_of(bundle).pop("authenticatorData", None),
+    "no client data": lambda bundle: signature_of(bundle).pop("clientDataJSON", None),
+    "an assertion too many": lambda bundle: signature_of(bundle).update(
+        authenticatorData="AAAA", clientDataJSON="e30="
+    ),
+    "null for an assertion": lambda bundle: signature_of(bundle).update(authenticatorData=None, clientDataJSON=None),
+    "another relying party": lambda bundle: flip(bundle, "authenticatorData", 0),
+    "another flag": lambda bundle: flip(bundle, "authenticatorData", 32),
+    "another client": lambda bundle: flip(bundle, "clientDataJSON", -2),
+    "another signature": lambda bundle: flip(bundle, "sig", -1),
+    "a zero after the signature": lambda bundle: signature_of(bundle).update(
+        sig=base64.b64encode(base64.b64decode(signature_of(bundle)["sig"]) + b"\0").decode()
+    ),
+    "a path that is none": lambda bundle: bundle["facts"][0].update(paths=[1]),
+    "a path too long": lambda bundle: bundle["facts"][0].update(paths=["a" * 1001]),
+    "other paths": lambda bundle: bundle["facts"][0].update(paths=["\u202e"]),
+    "null for the paths": lambda bundle: bundle["facts"][0].update(paths=None),
+    "an address too long": lambda bundle: bundle["facts"][0]["people"][0].update(email="a" * 1001),
+    "a word for a time": lambda bundle: bundle["facts"][0]["evidence"][0].update(made_at="today"),
+    "no such time": lambda bundle: bundle["facts"][0]["evidence"][0].update(made_at="2026-13-45T99:00:00Z"),
     "another key id": lambda bundle: bundle["signoffs"][0]["envelope"]["signatures"][0].update(keyid="x"),
     "another decision": lambda bundle: inner(bundle, lambda one: one["predicate"].update(decision="APPROVED_")),
     "another reviewer": lambda bundle: inner(bundle, lambda one: one["predicate"]["reviewer"].update(id="rolf")),
@@ -177,6 +355,102 @@ def test_both_judge_a_mutation_alike(vector: Path, name: str) -> None:
     assert step == by_itself(vector, bundle)
 
 
+def hardware(line: str) -> str:
+    """The same Ed25519 key, as if it were in a hardware key."""
+    raw = base64.b64decode(line.split()[1])[-32:]
+    return PublicKey.from_blob(b"".join(map(wire_string, (b"sk-ssh-ed25519@openssh.com", raw, b"ssh:")))).line
+
+
+def passkey_at(line: str, party: str, origin: str) -> str:
+    """The same Ed25519 key as a passkey, whether or not a browser allows it."""
+    raw = base64.b64decode(line.split()[1])[-32:]
+    parts = (b"webauthn-ed25519@countersign.dev", raw, party.encode(), origin.encode())
+    return "webauthn-ed25519@countersign.dev " + base64.b64encode(b"".join(map(wire_string, parts))).decode()
+
+
+def the_second(roots: Any, change: Callable[[str], str]) -> None:
+    """Another key for the second person, made of the first one's."""
+    roots["people"][1]["keys"][0]["public"] = change(roots["people"][0]["keys"][0]["public"])
+
+
+def a_third(roots: Any, key: Any, **changes: Any) -> None:
+    person = {"id": "susi", "name": "Susi", "organization": "Susi", "roles": ["reviewer"], "keys": [key]}
+    roots["people"].append({**person, **changes})
+
+
+def the_logs(roots: Any) -> str:
+    """The log's key as if it were a person's."""
+    raw = base64.b64decode(roots["logs"][0]["vkey"].split("+", 2)[2])[1:]
+    return PublicKey.from_ed25519(raw).line
+
+
+ROOTS: dict[str, tuple[Callable[[Any], object], int | None]] = {
+    "as they are": (lambda _: None, None),
+    "one key of two people": (lambda roots: the_second(roots, lambda line: line), 2),
+    "one key in two wrappings": (lambda roots: the_second(roots, hardware), 2),
+    "one key, once a passkey": (
+        lambda roots: the_second(roots, lambda line: passkey_at(line, "review.example", "https://review.example")),
+        2,
+    ),
+    "the service's key": (lambda roots: a_third(roots, roots["service"]["keys"][0]), 2),
+    "the log's key": (
+        lambda roots: a_third(roots, {**roots["service"]["keys"][0], "public": the_logs(roots)}),
+        2,
+    ),
+    "a gate's key": (
+        lambda roots: roots["gates"].append({"id": "gate", "keys": roots["people"][1]["keys"]}),
+        2,
+    ),
+    "one id of two people": (lambda roots: roots["people"][1].update(id=" RITA "), 2),
+    "another role": (lambda roots: roots["people"][0].update(roles=["auditor"]), 2),
+    "one role more": (lambda roots: roots["people"][0].update(roles=["auditor", "reviewer"]), None),
+    "a passkey outside its domain": (
+        lambda roots: the_second(roots, lambda line: passkey_at(other(line), "review.example", "https://a.example")),
+        2,
+    ),
+    "a passkey without TLS": (
+        lambda roots: the_second(roots, lambda line: passkey_at(other(line), "a.example", "http://a.example")),
+        2,
+    ),
+    "a passkey of no domain": (
+        lambda roots: the_second(roots, lambda line: passkey_at(other(line), "127.0.0.1", "https://127.0.0.1")),
+        2,
+    ),
+    "a passkey within its domain": (
+        lambda roots: the_second(
+            roots, lambda line: passkey_at(other(line), "a.example", "https://b-1.a.example:8443")
+        ),
+        None,
+    ),
+    "a passkey at home": (
+        lambda roots: the_second(roots, lambda line: passkey_at(other(line), "localhost", "http://localhost:8000")),
+        None,
+    ),
+    "a key that counts no more": (
+        lambda roots: roots["people"][0]["keys"][0].update(valid_until="2026-11-24T11:30:00Z"),
+        2,
+    ),
+    "no key of the service": (lambda roots: roots["service"].update(keys=[]), 2),
+    "another service": (lambda roots: roots["service"].update(id="another.example"), 2),
+    "no log": (lambda roots: roots.update(logs=[]), 6),
+}
+
+
+def other(_: str) -> str:
+    return PublicKey.from_ed25519(Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key().public_bytes_raw()).line
+
+
+@pytest.mark.parametrize("vector", ["plain"], indirect=True)
+@pytest.mark.parametrize("name", ROOTS)
+def test_both_judge_roots_alike(vector: Path, name: str) -> None:
+    change, expected = ROOTS[name]
+    roots = json.loads((vector / "roots.json").read_bytes())
+    change(roots)
+    (vector / "roots.json").write_text(json.dumps(roots), encoding="utf-8")
+    bundle = (vector / "bundle.json").read_bytes()
+    assert by_gate(vector, bundle) == by_itself(vector, bundle) == expected
+
+
 SPELLINGS: dict[str, Callable[[bytes], bytes]] = {
     "a space": lambda data: data.replace(b":", b": ", 1),
     "a byte after it": lambda data: data + b"\n",
@@ -198,6 +472,7 @@ SPELLINGS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+@pytest.mark.parametrize("vector", ["plain", "witnessed", "passkeys", "everything"], indirect=True)
 @pytest.mark.parametrize("name", SPELLINGS)
 def test_both_refuse_another_spelling_at_step_one(vector: Path, name: str) -> None:
     good = (vector / "bundle.json").read_bytes()
