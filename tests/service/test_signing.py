@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from house import NAME, TOKEN, finished, make_key, serve
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
 from evidence import (
     ConflictError,
@@ -318,9 +318,14 @@ def test_an_edit_of_the_database_is_found_by_the_log(
     context = client.app.state.context  # type: ignore[attr-defined]
     assert reckoning.compare(context) == 1
     with context.database.write() as session:
+        row = session.scalars(select(SignoffRow)).one()
+        before = {name: getattr(row, name) for name in change}
         session.execute(update(SignoffRow).values(**change))
     with pytest.raises(VerificationError, match=words):
         reckoning.compare(context)
+    with context.database.write() as session:
+        session.execute(update(SignoffRow).values(**before))
+    assert reckoning.compare(context) == 1
 
 
 def test_a_sign_off_that_was_deleted_or_rewritten_is_found_and_goes_into_no_bundle(
