@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, Request
 from sqlalchemy import delete, select, update
 
-from evidence import AuthenticationError, sha256_hex
+from evidence import AuthenticationError, PermissionDeniedError, sha256_hex
+from service import trust
 from service.arrivals import now
 from service.database import PersonRow, Session, SignInLink
 from service.views import Person
@@ -25,6 +26,7 @@ COOKIE = "countersign-session"
 LINK_LIFE = timedelta(hours=24)
 SESSION_LIFE = timedelta(hours=12)
 _MAX_TOKEN = 200
+_READING = frozenset({"GET", "HEAD"})
 
 
 class Accounts:
@@ -102,12 +104,28 @@ class Accounts:
             )
 
 
-def signed_in(request: Request) -> Person:
-    """The person of this request's session. AuthenticationError if there is none."""
+def session_person(request: Request) -> Person | None:
+    """The person of this request's session, or None."""
     accounts: Accounts = request.app.state.accounts
-    person = accounts.person(request.cookies.get(COOKIE, ""))
+    return accounts.person(request.cookies.get(COOKIE, ""))
+
+
+def check_role(request: Request, person: Person) -> None:
+    """Let a person whose roles only read do nothing else, whatever route it is.
+
+    Raises:
+        PermissionDeniedError: the request would change something.
+    """
+    if request.method not in _READING and trust.only_reads(request.app.state.context, person):
+        raise PermissionDeniedError(f"{person.id} has a role that only reads: nothing is changed by it")
+
+
+def signed_in(request: Request) -> Person:
+    """The person of this request's session. AuthenticationError if there is none, and as `check_role`."""
+    person = session_person(request)
     if person is None:
         raise AuthenticationError("sign in first: the service prints a one-time link when it starts")
+    check_role(request, person)
     return person
 
 

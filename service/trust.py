@@ -10,6 +10,7 @@ from service.arrivals import now
 from service.store import write_durably
 from signoff import (
     DEFAULT_POLICY,
+    READ_ONLY,
     ROOTS_SCHEMA,
     Log,
     LogKey,
@@ -73,6 +74,12 @@ def roots(context: Context) -> Roots:
     if found.administration is not None and not latest:
         raise PolicyError(f"{context.roots}: names administrators, and the update that they signed is missing")
     return found
+
+
+def only_reads(context: Context, person: Person) -> bool:
+    """Whether a person's roles only read: those in the roots, or the session's for who is not in them."""
+    known = roots(context).person(person.id) if context.roots.exists() else None
+    return (known.roles if known is not None else frozenset({person.role})) <= READ_ONLY
 
 
 def check_history(context: Context) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, Request
 
 from evidence import AuthenticationError, PermissionDeniedError
-from service.accounts import COOKIE
+from service.accounts import check_role, session_person
 
 if TYPE_CHECKING:
     from service.settings import Platform
@@ -44,16 +44,17 @@ class Caller:
 
 
 def caller(request: Request) -> Caller:
-    """Who calls. AuthenticationError for an unknown token, or neither token nor session."""
+    """Who calls. AuthenticationError for an unknown token, or neither token nor session; or as `check_role`."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token:
         platform = _platform(request.app.state.platforms, token.strip())
         if platform is None:
             raise AuthenticationError("the token is unknown: check COUNTERSIGN_TOKEN")
         return Caller(platform, None)
-    person = request.app.state.accounts.person(request.cookies.get(COOKIE, ""))
+    person = session_person(request)
     if person is None:
         raise AuthenticationError("send a platform's token as Authorization: Bearer, or sign in")
+    check_role(request, person)
     return Caller(None, person)
 
 

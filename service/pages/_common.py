@@ -13,9 +13,9 @@ from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 
-from evidence import AuthenticationError, sha256_hex
+from evidence import sha256_hex
 from reports import environment, stylesheet
-from service.accounts import signed_in
+from service.accounts import session_person, signed_in
 from service.guards import SCRIPTED
 from service.reviews import Reviews
 from service.views import Person
@@ -68,10 +68,7 @@ def page(request: Request, view: View, person: Person | None, *, status: int = 2
 
 def person_of(request: Request) -> Person | None:
     """Who is signed in, or None; for pages that are there for everybody."""
-    try:
-        return signed_in(request)
-    except AuthenticationError:
-        return None
+    return session_person(request)
 
 
 def render(view: View, shell: Shell) -> str:

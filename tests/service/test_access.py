@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
+from fastapi.routing import APIRoute, iter_route_contexts
 
 from service import accounts, arrivals
 from service.accounts import COOKIE
@@ -26,6 +29,24 @@ def client(idle: TestClient) -> TestClient:
 def link(client: TestClient) -> str:
     """A new one-time link's path."""
     return f"/sign-in?token={client.app.state.accounts.link('reviewer')}"  # type: ignore[attr-defined]
+
+
+def in_the_roots(client: TestClient, *roles: str) -> None:
+    """The reviewer, with these roles from now on."""
+    path = client.app.state.context.roots  # type: ignore[attr-defined]
+    document = json.loads(path.read_bytes())
+    document["people"] = [{"id": "reviewer", "name": "Reviewer", "organization": "independent", "roles": list(roles)}]
+    path.write_text(json.dumps(document), encoding="utf-8")
+
+
+def requests_of(client: TestClient) -> list[tuple[str, str]]:
+    """Method and path of everything that can be asked for, with 1 for whatever stands in a path."""
+    return [
+        (method, re.sub(r"{[^}]*}", "1", found.path or ""))
+        for found in iter_route_contexts(client.app.routes)  # type: ignore[attr-defined]
+        if isinstance(found.original_route, APIRoute)
+        for method in sorted(found.methods or ())
+    ]
 
 
 def test_a_link_signs_in_once(client: TestClient) -> None:
@@ -135,3 +156,37 @@ def test_openapi_and_its_pages_are_not_served(client: TestClient) -> None:
 def test_a_session_is_not_kept_in_clear(browser: TestClient, house: Any) -> None:
     kept = b"".join(path.read_bytes() for path in (house.place / "data").glob("countersign.sqlite*"))
     assert browser.cookies[COOKIE].encode() not in kept
+
+
+@pytest.mark.parametrize("roles", [("auditor",), ("regulator", "submitter"), ("administrator",)])
+def test_who_only_reads_can_ask_for_everything_and_change_nothing(browser: TestClient, roles: tuple[str, ...]) -> None:
+    """Every route that there is: the session was begun before the roots gave these roles."""
+    in_the_roots(browser, *roles)
+    changing = [(method, path) for method, path in requests_of(browser) if method not in {"GET", "HEAD"}]
+    own = {"/sign-out", "/webhooks/github"}  # one's own session, and what a signature authenticates
+    assert own < {path for _, path in changing}
+    assert len(changing) > len(own) + 5
+    for method, path in changing:
+        if path not in own:
+            answer = browser.request(method, path, headers={"Accept": "application/json"})
+            assert (answer.status_code, "only reads" in answer.text) == (403, True), (method, path, answer.text)
+    for method, path in requests_of(browser):
+        if method == "GET" and path != "/sign-in":
+            assert browser.get(path, headers={"Accept": "application/json"}).status_code not in {401, 403}, path
+    assert browser.post("/sign-out").status_code == 303
+
+
+@pytest.mark.parametrize("roles", [(), ("reviewer", "auditor"), ("panel-owner",)])
+def test_who_has_a_role_that_does_more_is_let_to_every_route(browser: TestClient, roles: tuple[str, ...]) -> None:
+    if roles:
+        in_the_roots(browser, *roles)
+    for method, path in requests_of(browser):
+        if method == "POST" and path != "/sign-out":
+            assert "only reads" not in browser.post(path, headers={"Accept": "application/json"}).text, path
+
+
+def test_a_form_of_who_only_reads_is_answered_by_a_page(browser: TestClient) -> None:
+    in_the_roots(browser, "auditor")
+    answer = browser.post("/changes/1/revisions/1/findings/1/answer", headers=HTML)
+    assert (answer.status_code, "only reads" in answer.text) == (403, True)
+    assert "Reviewer" in answer.text
