@@ -18,6 +18,7 @@ app = typer.Typer(help="Be a witness of logs, or ask one.", no_args_is_help=True
 _Log = Annotated[Path, typer.Option("--log", help="The log's folder: checkpoint and tile/.")]
 
 _SECONDS = 20.0
+_DRAINED = 1 << 20  # bytes of a refused request that are still read
 
 
 @app.command("key")
@@ -123,7 +124,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def _refuse(self, status: int) -> None:
+        """Answer and close. What was sent is read first, up to a bound: a socket closed on it would lose the answer."""
         self.close_connection = True
         self.send_response(status)
         self.send_header("Content-Length", "0")
+        self.send_header("Connection", "close")
         self.end_headers()
+        self.wfile.flush()
+        length = self.headers.get("Content-Length", "")
+        if length.isdigit():
+            self.rfile.read(min(int(length), _DRAINED))
