@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import sparse
 
 if TYPE_CHECKING:
     from behavior.exposure import ItemSums
@@ -37,3 +38,8 @@ def exposure_strata(total: Integers, match: Integers) -> Integers:
     level = np.searchsorted(ordered, total, side="left") * quantiles // max(1, len(total))
     _, codes = np.unique(matched * quantiles + level, return_inverse=True)
     return np.asarray(codes, dtype=np.int64)
+
+
+def by_stratum(codes: Integers) -> sparse.csr_array:
+    """Strata x items, 1 where the item is in the stratum: times values of items, their sums by stratum."""
+    return sparse.csr_array((np.ones(len(codes)), (codes, np.arange(len(codes)))))

@@ -18,7 +18,7 @@ from scipy import sparse
 from behavior._attributes import attributes
 from behavior._probed import thinned
 from behavior._random import keyed
-from behavior._strata import exposure_strata
+from behavior._strata import by_stratum, exposure_strata
 from behavior._weights import position_weights
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def tamed(shifts: Floats, codes: Integers) -> Floats:
     A few popular items move most; a lift moves many. Any function of the shifts alone leaves the churn null valid.
     """
     moved = centred(shifts, codes)
-    inside = sparse.csr_array((np.ones(len(codes)), (codes, np.arange(len(codes)))))
+    inside = by_stratum(codes)
     limit = _CLIP * np.sqrt((inside @ (moved * moved)) / np.bincount(codes)[:, None])[codes]
     return np.asarray(np.clip(moved, -limit, limit))
 
@@ -179,7 +179,7 @@ def permuted_rows(codes: Integers, permutations: int, seed: int, *purpose: str) 
 
 def centred(values: Floats, codes: Integers) -> Floats:
     """Each row less the mean of its stratum."""
-    inside = sparse.csr_array((np.ones(len(codes)), (codes, np.arange(len(codes)))))
+    inside = by_stratum(codes)
     return np.asarray(values - ((inside @ values) / np.bincount(codes)[:, None])[codes])
 
 

@@ -20,7 +20,7 @@ from scipy import sparse
 
 from behavior._controls import control_groups, controlled, robust_variance
 from behavior._permutation import Draws, Studentised, coarse, permute
-from behavior._strata import strata
+from behavior._strata import by_stratum, strata
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +84,8 @@ def churn(panel: Panel, measured: Measured, probe: str, *, multiple: int = 1, wi
         probe: part of the key of the randomness.
         multiple: how many times a single pair's whole numbers the sums are (sums over several builds).
         within: item sums of pairs of builds of one side, which differ by churn alone: the null is checked against
-            them. ``design`` is what each statistic's ``z`` was divided by.
+            them. ``design`` is what each statistic's ``z`` was divided by since items move together, the root mean
+            square over the primary cells.
     """
     sums, users = measured.sums, measured.users
     codes = strata(sums, panel.match)
@@ -210,7 +211,7 @@ def _rooted(sides: tuple[Integers, Integers], codes: Integers) -> tuple[Floats, 
     """``(h - b) / sqrt(h + b)`` of each item and its stratum's root mean square of that, cohorts x items."""
     base, head = sides
     rooted = (head - base) / np.sqrt(np.maximum(base + head, 1))
-    inside = sparse.csr_array((np.ones(len(codes)), (codes, np.arange(len(codes)))))
+    inside = by_stratum(codes)
     size = np.sqrt((inside @ (rooted * rooted).T) / np.maximum(np.bincount(codes), 1)[:, None])
     return rooted, np.asarray(size[codes].T)
 
@@ -221,7 +222,7 @@ def null_moments(labels: sparse.csr_array, shifts: Floats, codes: Integers) -> t
     Per stratum of ``n`` items: mean ``n x̄ ā``, variance ``Σ(x - x̄)² Σ(a - ā)² / (n - 1)``.
     """
     count = np.bincount(codes).astype(np.float64)
-    inside = sparse.csr_array((np.ones(len(codes)), (codes, np.arange(len(codes)))))
+    inside = by_stratum(codes)
     label_sum = np.asarray((inside @ labels).todense())
     label_square = np.asarray((inside @ labels.multiply(labels)).todense())
     shift_sum = inside @ shifts
