@@ -87,7 +87,7 @@ def permute(
     count = np.zeros(largest.shape)
     if not shifts.any() or not families:
         return maxima, count + draws.permutations
-    sign = _orientation(shifts)
+    sign = _orientation(shifts, codes)
     expected = (null.expected * sign).transpose(0, 2, 1)[:, None]
     inverse = null.inverse.transpose(0, 2, 1)[:, None]
     for which, blocks in _drawn(labels, shifts * sign, codes, inverse, draws):
@@ -300,11 +300,12 @@ def _row_hash(shifts: Floats) -> Integers:
     return total
 
 
-def _orientation(shifts: Floats) -> float:
-    """1 or -1, the other way round for ``-shifts``, whatever the order of items; 1 where both are the same."""
-    for column in shifts.T:
-        difference = np.sort(column) - np.sort(-column)
-        unequal = np.flatnonzero(difference)
-        if len(unequal):
-            return float(np.sign(difference[unequal[0]]))
-    return 1.0
+def _orientation(shifts: Floats, codes: Integers) -> float:
+    """1 or -1, the other way round for ``-shifts``, whatever the order of items; 1 where strata hold the same of both.
+
+    Whole rows are compared, since columns may each be the same both ways and the items that make them up not.
+    """
+    rows = _row_hash(shifts)
+    forth, back = (each[np.lexsort((each, codes))] for each in (rows, -rows))
+    unequal = np.flatnonzero(forth != back)
+    return -1.0 if len(unequal) and forth[unequal[0]] < back[unequal[0]] else 1.0

@@ -125,7 +125,7 @@ def test_drawn_sums_are_those_of_labels_put_where_they_land(
     maxima, _ = permute(sparse.csr_array(degrees), shifts, codes, null, ["primary"] * slices, draws)
 
     signature = sparse.csr_array(degrees) @ _label_order(slices)
-    turned = _turned(shifts)
+    turned = _turned(shifts, codes)
     has, moves = (degrees > 0).any(axis=1), turned.any(axis=1)
     if moves.sum() < has.sum():  # places that moved are given items
         labels = degrees[np.lexsort((signature, codes))]
@@ -148,10 +148,10 @@ def _label_order(slices: int) -> Array:
     return keyed(0, "label order").random(slices)
 
 
-def _turned(shifts: Array) -> Array:
+def _turned(shifts: Array, codes: Array) -> Array:
     from behavior._permutation import _orientation  # noqa: PLC0415 - the way the kernel turns shifts
 
-    return shifts * _orientation(shifts)
+    return shifts * _orientation(shifts, codes)
 
 
 @settings(max_examples=50, deadline=None)
