@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from behavior._build_findings import build_findings
+from behavior._by_user import user_shifts
 from behavior._churned import from_builds, from_permutations
 from behavior._judge import Evidence, Figures, Range, Rules, judge
 from behavior._label_noise import label_noise
@@ -78,7 +79,7 @@ def analyse(panel: Panel, base: Slates, head: Slates, probe: str, rebuilds: Rebu
     reach = labels.in_reach(sample_reach(panel, measured), panel.toml.alpha)
     builds = measure_builds(panel, base, head, rebuilds) if rebuilds else None
     if builds is None:
-        null = churn(panel, measured, probe)
+        null = churn(panel, measured, probe, by_user=user_shifts(panel, base, head, measured.sums.items))
         churned = from_permutations(panel, null, exposure, reach)
     else:
         null = churn(panel, builds.pooled, probe, multiple=builds.multiple, within=within_pairs(builds))

@@ -90,18 +90,15 @@ class Tally:
     def __init__(self, panel: Panel, k: int, depth: int | None, *, by_user: bool = False) -> None:
         """Begin with nobody; ``depth`` is None where there are no deep slates.
 
-        ``below`` holds item sums of equal weights at depth (``deep``), and at ``5 k``, at least 100, where slates go
-        at least twice as deep (``middle``).
+        ``below`` holds item sums of equal weights at ``depths``.
         """
         cohorts, items = len(panel.cohorts), panel.items.height
         self.weights = position_weights(panel.toml.exposure.weights, k)
-        depths = {} if depth is None else {"deep": depth}
-        if depth is not None and depth >= 2 * (nearer := max(5 * k, 100)):
-            depths["middle"] = nearer
-        self._even = {name: position_weights("uniform", places) for name, places in depths.items()}
+        below = depths(k, depth or 0)
+        self._even = {name: position_weights("uniform", places) for name, places in below.items()}
         self.users, self.changed = np.zeros(cohorts, dtype=np.int64), np.zeros(cohorts, dtype=np.int64)
         self.top, self.seen = _nothing(cohorts, items), _nothing(cohorts, items)
-        self.below = {name: _nothing(cohorts, items) for name in depths}
+        self.below = {name: _nothing(cohorts, items) for name in below}
         shape = (cohorts, len(panel.slices))
         self.exposure, self.reach = Sums(shape), Sums(shape)
         self.few: dict[Cell, Floats] = {}
@@ -156,11 +153,11 @@ class Tally:
         self, side: Slates, rows: slice, request: Integers, members: sparse.csr_array, index: int
     ) -> tuple[Floats, Flags]:
         """The same of users some of whom have several slates: an item counts once for a user who sees it in two."""
-        top = _user_items(side.top[rows], request, self.weights, self._items)
+        top = user_items(side.top[rows], request, self.weights, self._items)
         self._pour_both(members, top, index)
         for name, even in self._even.items():
             if side.deep is not None:
-                deep = _user_items(side.deep[rows, : len(even)], request, even, self._items)
+                deep = user_items(side.deep[rows, : len(even)], request, even, self._items)
                 _pour(members @ deep, self.below[name][index])
         exposed = np.asarray((top @ self._degrees.labels).todense())
         belongs = None if self._belongs is None else np.asarray((top @ self._belongs.labels).todense())
@@ -220,6 +217,16 @@ def user_blocks(slates: Slates, slices: int) -> list[slice]:
     return [slice(int(low), int(high)) for low, high in pairwise(cuts)]
 
 
+def depths(k: int, depth: int) -> dict[str, int]:
+    """Places that items are summed up to beside ``k``; none where ``depth`` is 0.
+
+    All (``deep``), and ``5 k``, at least 100, where there are twice as many (``middle``).
+    """
+    nearer = max(5 * k, 100)
+    found = {"deep": depth} if depth else {}
+    return {**found, "middle": nearer} if depth >= 2 * nearer else found
+
+
 def _nothing(cohorts: int, items: int) -> Pair:
     return Pair(np.zeros((cohorts, items), dtype=np.int64), np.zeros((cohorts, items), dtype=np.int64))
 
@@ -242,7 +249,7 @@ def _count(members: sparse.csr_array, slates: Rows, weights: Integers | None, in
         np.add.at(into[cohort], of_cohort.ravel(), given)
 
 
-def _user_items(block: Rows, request: Integers, weights: Integers, items: int) -> sparse.csr_array:
+def user_items(block: Rows, request: Integers, weights: Integers, items: int) -> sparse.csr_array:
     """Users x items: the weight each item gets from each user, as whole numbers."""
     requests = np.bincount(request)
     places = block.shape[1]

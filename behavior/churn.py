@@ -25,6 +25,7 @@ from behavior._strata import by_stratum, strata
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from behavior._by_user import UserShifts
     from behavior.exposure import ItemSums, Measured
     from behavior.panels import Panel
 
@@ -75,7 +76,15 @@ class Churn:
     moved: int
 
 
-def churn(panel: Panel, measured: Measured, probe: str, *, multiple: int = 1, within: Sequence[ItemSums] = ()) -> Churn:
+def churn(
+    panel: Panel,
+    measured: Measured,
+    probe: str,
+    *,
+    multiple: int = 1,
+    within: Sequence[ItemSums] = (),
+    by_user: UserShifts | None = None,
+) -> Churn:
     """Permute labels within strata and judge every cell.
 
     Args:
@@ -86,6 +95,8 @@ def churn(panel: Panel, measured: Measured, probe: str, *, multiple: int = 1, wi
         within: item sums of pairs of builds of one side, which differ by churn alone: the null is checked against
             them. ``design`` is what each statistic's ``z`` was divided by since items move together, the root mean
             square over the primary cells.
+        by_user: the shifts user by user of the same pair, where few enough users changed: they widen the null by what
+            a user's slates bring together.
     """
     sums, users = measured.sums, measured.users
     codes = strata(sums, panel.match)
@@ -99,7 +110,7 @@ def churn(panel: Panel, measured: Measured, probe: str, *, multiple: int = 1, wi
     inverse = np.where(real, 1.0 / np.where(real, spread, 1.0), 0.0)
     unequal = np.sqrt(np.maximum(_cells(robust_variance(labels, shifts, codes), cohorts) * inverse**2, 1.0))
     together = _design(panel, within, _controlled(panel, sums, labels, shifts, codes))
-    design = unequal * together
+    design = np.sqrt((unequal * together) ** 2 + _by_user(by_user, labels, sums, codes, statistics) * inverse**2)
     plain = (observed - expected) * inverse
     z = plain / design
     families = [slice_.family for slice_ in panel.slices]
@@ -165,6 +176,19 @@ def _pushed_aside(labels: sparse.csr_array, shifts: Floats) -> np.ndarray[Any, n
     return np.asarray(np.minimum(gained, lost) < _ONE_WAY * np.maximum(gained, lost))
 
 
+def _by_user(
+    by_user: UserShifts | None, labels: sparse.csr_array, sums: ItemSums, codes: Integers, statistics: Sequence[str]
+) -> Floats:
+    """What is to be added to the variance of every cell: slices x cohorts x statistics."""
+    found = np.zeros((labels.shape[1], sums.top[0].shape[0], len(statistics)))
+    for index, statistic in enumerate(statistics if by_user else ()):
+        name = {"near": "top", "reach": "seen"}.get(statistic, statistic)
+        sides = getattr(sums, name)
+        standards = np.ones(sides[0].shape) if statistic in {"top", "reach"} else _standards(sides, codes)
+        found[:, :, index] = by_user.excess(name, labels, standards, codes)  # type: ignore[union-attr]
+    return found
+
+
 def _design(panel: Panel, within: Sequence[ItemSums], known: Floats) -> Floats:
     """The allowance for items that move together, slices x cohorts x statistics: by controls, and by rebuilds.
 
@@ -202,18 +226,20 @@ def item_shifts(sums: ItemSums, codes: Integers) -> tuple[tuple[str, ...], Float
 
 
 def _standardised(sides: tuple[Integers, Integers], codes: Integers) -> Floats:
-    rooted, size = _rooted(sides, codes)
-    shown = np.divide(rooted, size, out=np.zeros_like(rooted), where=size > 0)
-    return np.asarray(np.rint(np.clip(shown, -_FAR, _FAR) * _SCALE))
+    shown = (sides[1] - sides[0]) * _standards(sides, codes)
+    return np.asarray(np.rint(np.clip(shown, -_FAR * _SCALE, _FAR * _SCALE)))
 
 
-def _rooted(sides: tuple[Integers, Integers], codes: Integers) -> tuple[Floats, Floats]:
-    """``(h - b) / sqrt(h + b)`` of each item and its stratum's root mean square of that, cohorts x items."""
+def _standards(sides: tuple[Integers, Integers], codes: Integers) -> Floats:
+    """What makes ``h - b`` of an item a standardised shift, cohorts x items; 0 where nothing of the stratum moved.
+
+    One over ``sqrt(h + b)`` and over the stratum's root mean square of ``(h - b) / sqrt(h + b)``, times ``_SCALE``.
+    """
     base, head = sides
-    rooted = (head - base) / np.sqrt(np.maximum(base + head, 1))
-    inside = by_stratum(codes)
-    size = np.sqrt((inside @ (rooted * rooted).T) / np.maximum(np.bincount(codes), 1)[:, None])
-    return rooted, np.asarray(size[codes].T)
+    root = np.sqrt(np.maximum(base + head, 1))
+    mean = (by_stratum(codes) @ (((head - base) / root) ** 2).T) / np.maximum(np.bincount(codes), 1)[:, None]
+    size = root * np.sqrt(mean)[codes].T
+    return np.asarray(np.divide(_SCALE, size, out=np.zeros_like(size), where=size > 0))
 
 
 def null_moments(labels: sparse.csr_array, shifts: Floats, codes: Integers) -> tuple[Floats, Floats]:
@@ -258,11 +284,9 @@ def _power_unit(
     units = [_unit(spread[:, :, 0], middle)]
     for name, sides in (("near", sums.top), ("middle", sums.middle), ("deep", sums.deep)):
         if sides is not None:
-            # A lift λ of everything gives (h - b)/√(h + b) ≈ λ √(b + h) / 2 an item.
-            size = _rooted(sides, codes)[1].T
-            lift = np.sqrt((sides[0] + sides[1]).T) / 2.0 * _SCALE
-            roots = labels.T @ np.divide(lift, size, out=np.zeros_like(lift), where=size > 0) / _UNEVEN
-            units.append(_unit(spread[:, :, statistics.index(name)], roots))
+            # A lift λ of everything gives h - b ≈ λ (b + h) / 2 an item.
+            lift = (sides[0] + sides[1]) / 2.0 * _standards(sides, codes)
+            units.append(_unit(spread[:, :, statistics.index(name)], labels.T @ lift.T / _UNEVEN))
     smallest = np.minimum.reduce(units)
     nothing_moved = (spread == 0).all(axis=2) & (middle > 0)
     return np.asarray(np.where(nothing_moved, 0.0, smallest))

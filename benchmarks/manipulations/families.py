@@ -46,10 +46,16 @@ class Build:
     def ranking(self, depth: int, scores: Array | None = None) -> Array:
         """The best ``depth`` candidates of each user; ties by a number that items are dealt, which means nothing."""
         values = self.scores if scores is None else scores
-        best = np.argpartition(-values, depth, axis=1)[:, :depth]
-        rows = np.take_along_axis(self.rows, best, axis=1)
-        order = np.lexsort((_dealt(int(self.rows.max()) + 1)[rows], -np.take_along_axis(values, best, axis=1)), axis=1)
-        return np.take_along_axis(rows, order, axis=1).astype(np.int32)
+        keys = _descending(values) + _dealt(int(self.rows.max()) + 1)[self.rows]
+        best = np.argpartition(keys, depth, axis=1)[:, :depth]
+        best = np.take_along_axis(best, np.take_along_axis(keys, best, axis=1).argsort(axis=1), axis=1)
+        return np.take_along_axis(self.rows, best, axis=1).astype(np.int32)
+
+
+def _descending(values: Array) -> Array:
+    """Whole numbers that grow as float32 values fall, with 32 bits of room below for what breaks ties."""
+    bits = (values.astype(np.float32) + np.float32(0)).view(np.int32).astype(np.int64)  # -0.0 becomes 0.0
+    return np.where(bits < 0, bits & 0x7FFFFFFF, -bits) << 32
 
 
 @cache

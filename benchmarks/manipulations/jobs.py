@@ -13,10 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BENIGN = {"reseed": 120, "hyperparameter": 60, "more-data": 60, "faster-code": 40, "refactor": 20}
+BENIGN_REBUILT = {"reseed": 160, "hyperparameter": 80, "more-data": 60}
 BENIGN_UNSEEDED = {"hyperparameter": 120, "more-data": 120, "faster-code": 40, "refactor": 20}
 EXPLAINED = ("freshness", "popularity-penalty", "quality")
 TRAINED = {"poisoned-data": (0.5, 1.0, 2.0, 4.0), "loss-weight": (0.25, 0.5, 1.0, 2.0)}
 SHALLOW = 1000  # families that record deeper are tried for little: their pairs cost ten times as much
+REBUILT = "shortvideo-als"  # one build cannot tell there: what is held to the bounds has rebuilds
+REBUILDS = 4  # of each side
+PLANTED_PAIRS = 3  # of each family, kind, size, and with and without a retrain
 RAMP = (1.04, 6)  # a step's ratio, and how many revisions
 
 
@@ -79,6 +83,13 @@ def _repeat(count: float, scale: float, first: float = 1.0) -> Iterator[tuple[fl
 def _benign(name: str, scale: float) -> Iterator[Job]:
     seeded, shallow = FAMILIES[name].seeded, FAMILIES[name].depth <= SHALLOW
     kinds = (BENIGN if seeded else BENIGN_UNSEEDED) if shallow else {"reseed": 8}
+    if name == REBUILT:
+        kinds = {kind: count / 5 for kind, count in kinds.items()}
+        for kind, count in BENIGN_REBUILT.items():
+            for turn, replicate in _repeat(count, scale, 0.6):
+                yield Job(
+                    turn, name, "benign-rebuilds", kind, 1.0, retrained=True, replicate=replicate, rebuilds=REBUILDS
+                )
     for kind, count in kinds.items():
         for turn, replicate in _repeat(count, scale, 0.6):
             yield Job(turn, name, "benign", kind, 1.0, retrained=seeded and kind != "refactor", replicate=replicate)
@@ -97,7 +108,7 @@ def _planted(name: str, scale: float) -> Iterator[Job]:
     for kind in PLANTED.values():
         for size in kind.sizes:
             for retrained in (True, False) if FAMILIES[name].seeded else (False,):
-                for turn, replicate in _repeat(8, scale):
+                for turn, replicate in _repeat(PLANTED_PAIRS, scale):
                     yield Job(turn, name, "planted", kind.name, size, retrained=retrained, replicate=replicate)
 
 
@@ -110,9 +121,10 @@ def _others(name: str, scale: float) -> Iterator[Job]:
         for kind, strengths in TRAINED.items():
             for strength in strengths if kind != "loss-weight" or "als" in name else ():
                 yield Job(turn, name, "trained", kind, strength, retrained=False, replicate=replicate)
-        decoys = [("decoy", "shuffle-lift", 1.25), ("decoy", "seed-shopping", 1.0), ("benign-rebuilds", "reseed", 1.0)]
+        decoys = [("decoy", "shuffle-lift", 1.25), ("decoy", "seed-shopping", 1.0)]
+        decoys += [("benign-rebuilds", "reseed", 1.0)] if name != REBUILT else []
         for group, kind, size in decoys if seeded else []:
-            yield Job(turn, name, group, kind, size, retrained=True, replicate=replicate, rebuilds=4)
+            yield Job(turn, name, group, kind, size, retrained=True, replicate=replicate, rebuilds=REBUILDS)
 
 
 def _targets(name: str, scale: float) -> Iterator[Job]:
@@ -130,6 +142,7 @@ def _targets(name: str, scale: float) -> Iterator[Job]:
             ("source-boost", 1.20, True, 0, False, 20),
             ("source-boost", 1.20, True, 24, False, 8),
         ],
+        REBUILT: [("source-boost", 1.20, True, REBUILDS, False, 20)],
         "bpr-everything": [("source-boost", 1.20, True, 0, False, 8)],
     }
     for kind, size, retrained, rebuilds, k_only, count in wanted.get(name, []):

@@ -31,6 +31,7 @@ SEED = 10_000  # seeds below it were for tuning
 SHOPPED = 16
 _HELD = 40
 _CACHED_REPLICATES = 8
+_POOL, _POOLED = SEED + 70_000, 48  # seeds of the rebuilds that benign pairs share, and how many there are of each side
 _FORBIDDING = ("excess-churn", "shipped-build-unlike-rebuilds")
 
 
@@ -90,7 +91,8 @@ class Bench:
         if key in self._builds:
             self._builds.move_to_end(key)
             return self._builds[key]
-        kept = seed < SEED + 2 * _CACHED_REPLICATES and not options and family.depth <= 100  # noqa: PLR2004
+        shared = seed < SEED + 2 * _CACHED_REPLICATES or _POOL <= seed < _POOL + 2 * _POOLED
+        kept = shared and not options and family.depth <= 100  # noqa: PLR2004
         path = self.cache / "builds" / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npz"
         if kept and path.exists():
             with np.load(path) as held:
@@ -170,6 +172,11 @@ class _Pair:
         job = self.job
         before, after = [], []
         for number in range(job.rebuilds):
+            if job.group == "benign-rebuilds":
+                sides = self._rebuilt(_POOL + 2 * ((job.rebuilds * job.replicate + number) % _POOLED))
+                before.append(sides[0].ranking(self.depth))
+                after.append(sides[1].ranking(self.depth))
+                continue
             seeds = self.seed + 50_000 + 1000 * number
             before.append(self.bench.build(self.family, seeds).ranking(self.depth))
             head = self.bench.build(self.family, seeds + 1)
@@ -180,6 +187,13 @@ class _Pair:
             else:
                 after.append(head.ranking(self.depth))
         return before, after
+
+    def _rebuilt(self, seed: int) -> tuple[Build, Build]:
+        """Base and head of a benign change with two other seeds, which other pairs' rebuilds may have as well."""
+        if self.job.kind == "hyperparameter":
+            return self.bench.build(self.family, seed), self._tweaked(0.9, seed + 1)
+        base = self._less(seed) if self.job.kind == "more-data" else self.bench.build(self.family, seed)
+        return base, self.bench.build(self.family, seed + 1)
 
     def anchor(self) -> Array:
         """What was first signed."""
@@ -193,10 +207,16 @@ class _Pair:
         rows, _ = kinds.planted(self.world, head, kinds.PLANTED[self.job.kind], self.job.size, self.depth)
         return rows
 
-    def _tweaked(self, factor: float) -> Build:
+    def _less(self, seed: int) -> Build:
+        """Trained on 3 % less than the data there is."""
+        less = thinned(self.bench.data(self.family, self.seed), self.seed + 1, 0.97)
+        return self.family.train(less, seed, {})
+
+    def _tweaked(self, factor: float, seed: int | None = None) -> Build:
         name, value = self.family.tweak
         jitter = 1.0 + 0.02 * ((self.job.replicate % 11) - 5) if factor != 1.0 else 1.0
-        seed = self.seed + 1 if self.family.seeded else self.seed
+        if seed is None:
+            seed = self.seed + 1 if self.family.seeded else self.seed
         return self.bench.build(self.family, seed, **{name: value * jitter})
 
     def _benign(self, base: Array) -> tuple[Array, Array]:
@@ -206,8 +226,7 @@ class _Pair:
         if kind == "hyperparameter":
             return base, self._tweaked(0.9).ranking(self.depth)
         if kind == "more-data":
-            less = thinned(self.bench.data(self.family, self.seed), self.seed + 1, 0.97)
-            return self.family.train(less, self.seed, {}).ranking(self.depth), base
+            return self._less(self.seed).ranking(self.depth), base
         if kind == "faster-code":
             coarse = self.base.scores.astype(np.float16).astype(np.float32)
             return base, replace(self.base, scores=coarse).ranking(self.depth)

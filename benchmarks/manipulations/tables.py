@@ -9,7 +9,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from families import FAMILIES
-from jobs import EXPLAINED, TRAINED, all_jobs
+from jobs import EXPLAINED, REBUILDS, REBUILT, TRAINED, all_jobs
 from kinds import DECOYS, PLANTED
 from scipy import stats
 
@@ -139,30 +139,35 @@ def _targets(lines: Sequence[Line]) -> str:
 
 
 def _false_alarms(lines: Sequence[Line]) -> str:
+    sets = [
+        (family + words, _of(lines, family=family, group="benign", k_only=k_only))
+        for family in _families(lines)
+        for words, k_only in (("", "0"), (", slates of k only", "1"))
+    ]
+    sets.append((f"{REBUILT}, {REBUILDS} rebuilds of each side", _of(lines, family=REBUILT, group="benign-rebuilds")))
     rows = []
-    for family in _families(lines):
-        for k_only in ("0", "1"):
-            found = _of(lines, family=family, group="benign", k_only=k_only)
-            if not found:
-                continue
-            low = interval(sum(map(_is("any"), found)), len(found))[0]
-            high = interval(sum(map(_failed, found)), len(found))[1]
-            rows.append(
-                [
-                    family + (", slates of k only" if k_only == "1" else ""),
-                    _rate(found, _is("any")),
-                    _said(found, holds=low <= PROMISED_FALSE, otherwise="**no**"),
-                    _rate(found, _failed),
-                    "yes" if high <= PROMISED_FAILED else "**not shown**",
-                ]
-            )
+    for words, found in sets:
+        if not found:
+            continue
+        low = interval(sum(map(_is("any"), found)), len(found))[0]
+        high = interval(sum(map(_failed, found)), len(found))[1]
+        rows.append(
+            [
+                words,
+                _rate(found, _is("any")),
+                _said(found, holds=low <= PROMISED_FALSE, otherwise="**no**"),
+                _rate(found, _failed),
+                "yes" if high <= PROMISED_FAILED else "**not shown**",
+            ]
+        )
     kinds = []
     for kind in dict.fromkeys(line["kind"] for line in _of(lines, group="benign")):
         found = _of(lines, group="benign", kind=kind)
         kinds.append([kind, _rate(found, _is("any")), _rate(found, _failed)])
     return (
         "\n## False alarms\n\nBenign changes: retrained with another seed, a small move of a hyperparameter, 3 % more data,"
-        " scores in half precision, a refactoring. A false alarm is any significant primary cell.\n\n"
+        " scores in half precision, a refactoring. A false alarm is any significant primary cell. Where pairs have rebuilds, those"
+        " are drawn from 48 of each side that all pairs share.\n\n"
         + _table(("family", "any cell flagged", "consistent with 5 %", "gate fails", "bound at most 2 %"), rows)
         + "\n"
         + _table(("kind of benign change", "any cell flagged", "gate fails"), kinds)
@@ -246,10 +251,12 @@ def _decoys(lines: Sequence[Line]) -> str:
         rows.append(
             [kind, what, _rate(found, lambda line: bool(line["findings"])), _rate(found, _is("flagged")), passed]
         )
-    calm = _of(lines, group="benign-rebuilds")
+    calm = [line for line in _of(lines, group="benign-rebuilds") if line["family"] != REBUILT]
     passed = _rate(calm, lambda line: line["verdict"] == "pass")
     named = _rate(calm, lambda line: bool(line["findings"]))
-    rows.append(["none", "honest reseeds with as many rebuilds", named, _rate(calm, _is("flagged")), passed])
+    rows.append(
+        ["none", "honest reseeds with as many rebuilds, NeMig's families", named, _rate(calm, _is("flagged")), passed]
+    )
     return "\n## Decoys, with four rebuilds of each side\n\n" + _table(
         ("decoy", "what", "named by a finding", "planted cell flagged", "passed"), rows
     )
