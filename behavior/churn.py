@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
+from scipy import sparse, special
 
 from behavior._controls import control_groups, controlled, robust_variance
 from behavior._permutation import Draws, Studentised, coarse, permute
@@ -112,7 +112,7 @@ def churn(
     together = _design(panel, within, _controlled(panel, sums, labels, shifts, codes))
     design = np.sqrt((unequal * together) ** 2 + _by_user(by_user, labels, sums, codes, statistics) * inverse**2)
     plain = (observed - expected) * inverse
-    z = plain / design
+    z = _as_normal(plain / design, _PRIOR_PAIRS + len(within)) if within else plain / design
     families = [slice_.family for slice_ in panel.slices]
     draws = Draws(panel.toml.permutations, panel.toml.seed, probe)
     maxima, count = permute(labels, shifts, codes, Studentised(plain, expected, inverse), families, draws)
@@ -193,7 +193,8 @@ def _design(panel: Panel, within: Sequence[ItemSums], known: Floats) -> Floats:
     """The allowance for items that move together, slices x cohorts x statistics: by controls, and by rebuilds.
 
     Where builds that differ in seed only are at hand, the mean square of each cell's own ``z`` between builds of one
-    side tells; what is ``known`` by the controls counts as much as four pairs of builds.
+    side tells; what is ``known`` by the controls counts as much as four pairs of builds. So few are no certain spread:
+    ``z`` is a Student's with as many degrees of freedom as there are pairs, those four included.
     """
     squares = np.zeros_like(known)
     for sums in within:
@@ -206,6 +207,12 @@ def _design(panel: Panel, within: Sequence[ItemSums], known: Floats) -> Floats:
         squared = np.where(real, (labels.T @ shifts - mean) ** 2 / np.where(real, variance, 1.0), 0.0)
         squares += _cells(squared, known.shape[1])
     return np.asarray(np.sqrt(np.maximum((_PRIOR_PAIRS * known**2 + squares) / (_PRIOR_PAIRS + len(within)), 1.0)))
+
+
+def _as_normal(z: Floats, freedom: float) -> Floats:
+    """The normal ``z`` that is as rare as a Student one: a spread that few pairs of builds tell may be too small."""
+    size = np.abs(z)
+    return np.asarray(np.sign(z) * np.minimum(size, -special.ndtri(special.stdtr(freedom, -size))))
 
 
 def item_shifts(sums: ItemSums, codes: Integers) -> tuple[tuple[str, ...], Floats]:

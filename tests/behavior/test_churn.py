@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from scipy import sparse
+from scipy import sparse, stats
 
 from behavior import Slates
 from behavior import churn as null
@@ -142,3 +142,14 @@ def test_p_is_even_under_shuffled_labels(panel_folder: Callable[..., Any], world
     share = [float(np.mean(np.array(found) <= level)) for level in (0.05, 0.25, 0.5, 0.75)]
     assert share == pytest.approx([0.05, 0.25, 0.5, 0.75], abs=0.12)
     assert share[0] <= 0.1
+
+
+@pytest.mark.parametrize("freedom", [5, 12, 200])
+def test_a_spread_that_few_builds_tell_is_read_as_a_students(freedom: int) -> None:
+    """What is a Student's becomes a normal, and far out, where nothing can be told apart any more, stays what it is."""
+    drawn = np.random.default_rng(freedom).standard_t(freedom, 20_000)
+    turned = null._as_normal(drawn, freedom)
+    assert stats.kstest(turned, "norm").pvalue > 0.001
+    assert (np.sign(turned) == np.sign(drawn)).all()
+    assert (np.abs(turned) <= np.abs(drawn)).all()
+    assert np.isfinite(null._as_normal(np.array([-1e300, 0.0, 1e300]), freedom)).all()
