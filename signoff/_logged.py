@@ -7,6 +7,7 @@ roots ask for no witness nobody but the signers has said a time, and only the lo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from evidence import InputError, VerificationError, sha256_hex
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from signoff._carried import ServiceCarry
     from signoff.bundle import Bundle, Logged, Signoff
     from signoff.keys import PublicKey
     from signoff.notes import Checkpoint
     from signoff.proofs import LogProof
     from signoff.revocations import Revocations, Revoked
     from signoff.roots import PersonKey, Roots
-    from signoff.statement import Statement
+    from signoff.statement import EvidenceReference, Statement
 
 
 class Vote(NamedTuple):
@@ -52,14 +54,27 @@ class LogFindings(NamedTuple):
     places: tuple[Place, ...]
     newest: Checkpoint
     newest_at: datetime | None
+    carried: Place | None = None
 
 
-def check_logged(bundle: Bundle, roots: Roots, votes: Sequence[Vote], revocations: Revocations) -> LogFindings:
+_Entries = Mapping[tuple[str, str], "tuple[Logged, Place]"]
+
+
+def check_logged(
+    bundle: Bundle,
+    roots: Roots,
+    votes: Sequence[Vote],
+    revocations: Revocations,
+    carry: ServiceCarry | None = None,
+) -> LogFindings:
     """Check every proof in a bundle, and that each sign-off follows its evidence and its key in the log.
+
+    What was carried over follows the sign-offs that it names and the evidence of the new review.
 
     Raises:
         VerificationError: a proof, checkpoint, consistency proof or quorum of witnesses does not hold.
-        InputError: a key did not count when its sign-off was logged; evidence or key that was not logged before.
+        InputError: a key did not count when its sign-off was logged; evidence, key or carried sign-off that was not
+            logged before.
     """
     log = _Log(bundle, roots)
     if log.newest_at is not None and revocations.issued_at > log.newest_at + CLOCK_SKEW:
@@ -81,25 +96,34 @@ def check_logged(bundle: Bundle, roots: Roots, votes: Sequence[Vote], revocation
                 raise InputError(f"{vote.person} signed before {name} was logged, at {at:%Y-%m-%d %H:%M:%S} UTC")
             used.add(key)
         places.append(place)
+    carried = None
+    if bundle.carry is not None and carry is not None:
+        carried = log.place(bundle.carry.proof, bundle.carry.leaf_hash, bundle.carry.consistency)
+        used |= _check_carried(carry, carried, votes, places, logged)
     if used != set(logged):
         raise InputError("there is something logged in the bundle that nobody signed")
-    return LogFindings(tuple(places), log.newest, log.newest_at)
+    return LogFindings(tuple(places), log.newest, log.newest_at, carried)
 
 
-def check_revoked(bundle: Bundle, votes: Sequence[Vote], places: Sequence[Place], revocations: Revocations) -> None:
-    """Check that nothing a sign-off rests on is revoked.
+def check_revoked(
+    bundle: Bundle, votes: Sequence[Vote], found: LogFindings, revocations: Revocations, carry: ServiceCarry | None
+) -> None:
+    """Check that nothing a sign-off rests on is revoked, nor the revision that it was given to.
 
     Raises:
         InputError: the first thing that is, and why.
     """
-    revision = bundle.revision.digest.removeprefix("sha256:")
-    _refuse(revocations.find(RevokedKind.REVISION, revision), "the revision")
-    for vote, place in zip(votes, places, strict=True):
+    for named in sorted({bundle.revision.digest} | {vote.statement.revision for vote in votes}):
+        which = "the revision" if named == bundle.revision.digest else f"the revision {named} that votes come from"
+        _refuse(revocations.find(RevokedKind.REVISION, named.removeprefix("sha256:")), which)
+    if bundle.carry is not None and carry is not None and found.carried is not None:
+        payload = sha256_hex(bundle.carry.envelope.payload)
+        _refuse(revocations.find(RevokedKind.STATEMENT, payload), "the carrying over of votes")
+        _refuse_key(revocations, carry.key, found.carried, "the service")
+    for vote, place in zip(votes, found.places, strict=True):
         payload = sha256_hex(vote.signoff.envelope.payload)
         _refuse(revocations.find(RevokedKind.STATEMENT, payload), f"the sign-off by {vote.person}")
-        lost = revocations.find(RevokedKind.KEY, key_sha256(vote.key))
-        if lost is not None and (place.at is None or place.at >= lost.since):
-            _refuse(lost, f"the key {vote.key.fingerprint} of {vote.person}")
+        _refuse_key(revocations, vote.key, place, vote.person)
 
 
 class _Log:
@@ -134,27 +158,54 @@ def _check_times(vote: Vote, place: Place) -> None:
         raise InputError(f"the key {vote.key.fingerprint} of {vote.person} did not count when it was logged")
 
 
-def _needed(
-    vote: Vote, logged: dict[tuple[str, str], tuple[Logged, Place]]
-) -> list[tuple[str, tuple[str, str] | None]]:
+def _check_carried(
+    carry: ServiceCarry, place: Place, votes: Sequence[Vote], places: Sequence[Place], logged: _Entries
+) -> set[tuple[str, str]]:
+    """What was carried over, held against the log; returns what else of the log it rests on."""
+    at = carry.carry.carried_at
+    if place.at is not None and (at > place.at + CLOCK_SKEW or not carry.entry.valid_at(place.at)):
+        raise InputError("votes were carried over after the log had it, or by a key that did not count then")
+    for vote, voted in zip(votes, places, strict=True):
+        if vote.statement.revision != carry.carry.revision and voted.number >= place.number:
+            raise InputError(f"the sign-off by {vote.person} was logged after it was carried over")
+    used = set()
+    for name, key in _evidence(carry.carry.predicate.evidence, logged):
+        if key is None or logged[key][1].number >= place.number:
+            raise InputError(f"{name} of the new revision was not logged before votes were carried over to it")
+        used.add(key)
+    return used
+
+
+def _needed(vote: Vote, logged: _Entries) -> list[tuple[str, tuple[str, str] | None]]:
     """What must have been logged before a sign-off: each piece of evidence, and the key; None for what is not there."""
+    key = (KEY_LEAF, f"sha256:{key_sha256(vote.key)}")
+    return [*_evidence(vote.statement.predicate.evidence, logged), ("the key", key if key in logged else None)]
+
+
+def _evidence(pieces: Sequence[EvidenceReference], logged: _Entries) -> list[tuple[str, tuple[str, str] | None]]:
     needed: list[tuple[str, tuple[str, str] | None]] = []
-    for piece in vote.statement.predicate.evidence:
+    for piece in pieces:
         digest = f"sha256:{piece.digest.sha256}"
         found: tuple[str, str] | None = (EVIDENCE_LEAF, digest)
         if piece.name == PANEL_EVIDENCE:
             found = _commitment(digest, logged)
         needed.append((f"the {piece.name}", found if found in logged else None))
-    key = (KEY_LEAF, f"sha256:{key_sha256(vote.key)}")
-    return [*needed, ("the key", key if key in logged else None)]
+    return needed
 
 
-def _commitment(panel: str, logged: dict[tuple[str, str], tuple[Logged, Place]]) -> tuple[str, str] | None:
+def _commitment(panel: str, logged: _Entries) -> tuple[str, str] | None:
     """The commitment that the panel opens."""
     for key, (entry, _) in logged.items():
         if entry.kind == PANEL_LEAF and entry.salt is not None and panel_commitment(panel, entry.salt) == entry.digest:
             return key
     return None
+
+
+def _refuse_key(revocations: Revocations, key: PublicKey, place: Place, whose: str) -> None:
+    """Of a revoked key, what witnesses saw in the log before still counts."""
+    lost = revocations.find(RevokedKind.KEY, key_sha256(key))
+    if lost is not None and (place.at is None or place.at >= lost.since):
+        _refuse(lost, f"the key {key.fingerprint} of {whose}")
 
 
 def _refuse(revoked: Revoked | None, what: str) -> None:

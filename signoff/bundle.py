@@ -3,8 +3,9 @@
 
 It holds the revision manifest, the sign-offs (envelope and log proof with its checkpoint), the facts documents that
 the statements bind, what else was logged (evidence, commitments to panels, keys) and the revocation list, whose
-checkpoint is the newest: every other proof comes with the consistency proof that leads to it. Canonical JSON, so there
-is one file for one content.
+checkpoint is the newest: every other proof comes with the consistency proof that leads to it. Where votes on an earlier
+revision were carried over, it holds what the service said of that, and those revisions' manifests. Canonical JSON, so
+there is one file for one content.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pydantic import Field
 
 from evidence import InputError, Json, Revision, canonical, sha256_hex
 from signoff._strict import StrictModel, decode_base64, encode_base64, read_document
+from signoff.carrying import MOST_CARRIED, carry_leaf
 from signoff.envelope import Envelope
 from signoff.facts import FactsDocument, read_facts
 from signoff.leaves import entry_bytes, leaf
@@ -65,6 +67,15 @@ class RevocationsEntry(StrictModel):
     proof: str
 
 
+class CarryEntry(StrictModel):
+    """What was carried over: the service's envelope, its proofs, and the manifests of the revisions it came from."""
+
+    envelope: dict[str, Any]
+    proof: str
+    consistency: _Hashes
+    revisions: Annotated[tuple[ManifestDocument, ...], Field(min_length=1, max_length=MOST_CARRIED)]
+
+
 class BundleDocument(StrictModel):
     """The bundle as written, ``countersign/bundle/v1``."""
 
@@ -74,6 +85,7 @@ class BundleDocument(StrictModel):
     facts: Annotated[tuple[dict[str, Any], ...], Field(min_length=1, max_length=100)]
     logged: Annotated[tuple[LoggedEntry, ...], Field(max_length=1000)]
     revocations: RevocationsEntry
+    carry: CarryEntry | None = None  # left out, never null, where nothing was carried over
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +132,21 @@ class RevocationList:
 
 
 @dataclass(frozen=True, slots=True)
+class CarriedOver:
+    """The envelope by which votes were carried over, its proofs, and the revisions that they were given to."""
+
+    envelope: Envelope
+    proof: LogProof
+    revisions: tuple[Revision, ...]
+    consistency: tuple[Hash, ...] = ()
+
+    @property
+    def leaf_hash(self) -> Hash:
+        """The hash of its log entry."""
+        return leaf_hash(entry_bytes(carry_leaf(self.envelope)))
+
+
+@dataclass(frozen=True, slots=True)
 class Bundle:
     """A bundle as read. ``facts`` are by the hexadecimal SHA-256 of their canonical JSON. Nothing is verified yet."""
 
@@ -128,6 +155,7 @@ class Bundle:
     facts: Mapping[str, FactsDocument]
     logged: tuple[Logged, ...]
     revocations: RevocationList
+    carry: CarriedOver | None = None
 
 
 def signoff_leaf(envelope: Envelope) -> dict[str, Json]:
@@ -141,6 +169,7 @@ def build_bundle(
     facts: Iterable[Mapping[str, Json]],
     logged: Iterable[Logged],
     revocations: RevocationList,
+    carry: CarriedOver | None = None,
 ) -> bytes:
     """The bundle's bytes.
 
@@ -150,36 +179,43 @@ def build_bundle(
         facts: every facts document that one of their statements binds.
         logged: all evidence that the statements name, and their signers' keys, as logged.
         revocations: the newest revocation list.
+        carry: by what votes on earlier revisions count for this one, if some do.
 
     Raises:
         InputError: the bundle would not be accepted by `read_bundle`.
     """
     by_digest = {sha256_hex(canonical(dict(document))): dict(document) for document in facts}
-    data = canonical(
-        {
-            "schema": BUNDLE_SCHEMA,
-            "revision": revision.manifest(),
-            "signoffs": [
-                {
-                    "envelope": one.envelope.to_json(),
-                    "proof": one.proof.text,
-                    "consistency": [encode_base64(sibling) for sibling in one.consistency],
-                }
-                for one in signoffs
-            ],
-            "facts": [by_digest[key] for key in sorted(by_digest)],
-            "logged": [
-                {
-                    "leaf": leaf(one.kind, digest=one.digest),
-                    "proof": one.proof.text,
-                    "consistency": [encode_base64(sibling) for sibling in one.consistency],
-                    "salt": None if one.salt is None else one.salt.hex(),
-                }
-                for one in sorted(logged, key=lambda one: (one.kind, one.digest))
-            ],
-            "revocations": {"envelope": revocations.envelope.to_json(), "proof": revocations.proof.text},
+    document: dict[str, Any] = {
+        "schema": BUNDLE_SCHEMA,
+        "revision": revision.manifest(),
+        "signoffs": [
+            {
+                "envelope": one.envelope.to_json(),
+                "proof": one.proof.text,
+                "consistency": [encode_base64(sibling) for sibling in one.consistency],
+            }
+            for one in signoffs
+        ],
+        "facts": [by_digest[key] for key in sorted(by_digest)],
+        "logged": [
+            {
+                "leaf": leaf(one.kind, digest=one.digest),
+                "proof": one.proof.text,
+                "consistency": [encode_base64(sibling) for sibling in one.consistency],
+                "salt": None if one.salt is None else one.salt.hex(),
+            }
+            for one in sorted(logged, key=lambda one: (one.kind, one.digest))
+        ],
+        "revocations": {"envelope": revocations.envelope.to_json(), "proof": revocations.proof.text},
+    }
+    if carry is not None:
+        document["carry"] = {
+            "envelope": carry.envelope.to_json(),
+            "proof": carry.proof.text,
+            "consistency": [encode_base64(sibling) for sibling in carry.consistency],
+            "revisions": [one.manifest() for one in sorted(carry.revisions, key=lambda one: one.digest)],
         }
-    )
+    data = canonical(document)
     read_bundle(data)
     return data
 
@@ -209,7 +245,22 @@ def read_bundle(data: bytes, what: str = "bundle") -> Bundle:
             Envelope.from_json(document.revocations.envelope, limit=REVOCATIONS_LIMIT),
             LogProof.parse(document.revocations.proof),
         ),
+        _carry(document, what),
     )
+
+
+def _carry(document: BundleDocument, what: str) -> CarriedOver | None:
+    entry = document.carry
+    if entry is None:
+        if "carry" in document.model_fields_set:
+            raise InputError(f"{what}: carry is null; it is left out where nothing was carried over")
+        return None
+    revisions = tuple(revision_of(one, what) for one in entry.revisions)
+    digests = [one.digest for one in revisions]
+    if digests != sorted(set(digests)):
+        raise InputError(f"{what}: the revisions that votes come from are not in the order of their digests")
+    proof = LogProof.parse(entry.proof)
+    return CarriedOver(Envelope.from_json(entry.envelope), proof, revisions, _hashes(entry.consistency))
 
 
 def _logged(entry: LoggedEntry) -> Logged:

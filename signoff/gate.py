@@ -81,6 +81,7 @@ class GateResult:
                     "not_inspected": list(one.statement.predicate.notInspected),
                     "signed_at": format_time(one.statement.signed_at),
                     "expires_at": format_time(one.statement.expires_at),
+                    "carried_from": one.carried_from,
                 }
                 for one in self.signed
             ],

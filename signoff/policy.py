@@ -44,6 +44,9 @@ admit_verdicts = ["pass"]       # any other listed here needs an override with i
 [signing]
 synced_passkeys = false         # whether a passkey that may have copies in a cloud counts
 
+[votes]
+carry_over = false              # whether votes count for a later revision with the same trees and artifacts
+
 [time]
 max_age_days = 90               # how long after it was signed a statement counts, whatever it says itself
 
@@ -112,6 +115,12 @@ class SigningRules(StrictModel):
     synced_passkeys: bool
 
 
+class VoteRules(StrictModel):
+    """Whether votes on a revision count for a later one of which nothing differs but its commits."""
+
+    carry_over: bool
+
+
 class IndependenceRules(StrictModel):
     """Whether each approval needs a structured declaration of independence that holds."""
 
@@ -137,8 +146,8 @@ class PolicyDocument(StrictModel):
     """The policy file as written, schema version 1.
 
     Every key is needed: what is left out is not a choice. Tables that may be left out are `signing`, without which no
-    synced passkey counts, `break_glass`, without which there is no way past the review, and those that only ask for
-    more: `independence`, `lanes`, `requirements` and `expedited`.
+    synced passkey counts, `votes`, without which none is carried over, `break_glass`, without which there is no way
+    past the review, and those that only ask for more: `independence`, `lanes`, `requirements` and `expedited`.
     """
 
     schema_version: Annotated[int, Field(ge=1, le=1)]
@@ -149,6 +158,7 @@ class PolicyDocument(StrictModel):
     log: LogRules
     break_glass: BreakGlassRules | None = None
     signing: SigningRules = SigningRules(synced_passkeys=False)
+    votes: VoteRules = VoteRules(carry_over=False)
     independence: IndependenceRules = IndependenceRules(declarations=False)
     lanes: tuple[Lane, ...] = ()
     requirements: tuple[WrittenRequirement, ...] = ()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from signoff.breakglass import BreakGlassDocument, EmergencyStatement
 from signoff.bundle import BundleDocument
+from signoff.carrying import CarryDocument
 from signoff.envelope import EnvelopeDocument
 from signoff.facts import FactsDocument
 from signoff.policy import PolicyDocument
@@ -29,6 +30,7 @@ _MODELS: Mapping[str, type[StrictModel]] = {
     "break-glass": BreakGlassDocument,
     "break-glass-statement": EmergencyStatement,
     "bundle": BundleDocument,
+    "carry-over": CarryDocument,
     "envelope": EnvelopeDocument,
     "facts": FactsDocument,
     "gate-decision": SummaryDocument,
@@ -49,7 +51,8 @@ def _schema(name: str, model: type[StrictModel]) -> dict[str, Any]:
     made = model.model_json_schema(by_alias=True)
     if name == "bundle":
         made["properties"]["facts"]["items"] = {"$ref": "facts.schema.json"}
-        for entry in ("SignoffEntry", "RevocationsEntry"):
+        made["properties"]["carry"] = {"$ref": "#/$defs/CarryEntry"}
+        for entry in ("SignoffEntry", "RevocationsEntry", "CarryEntry"):
             made["$defs"][entry]["properties"]["envelope"] = {"$ref": "envelope.schema.json"}
     if name == "break-glass":
         made["properties"]["approvals"]["items"] = {"$ref": "envelope.schema.json"}

@@ -251,7 +251,7 @@ def build_statement(  # noqa: PLR0913 - one argument a part of the document, all
         "reviewer": reviewer.model_dump(mode="json"),
         "independence": {"declarationDigest": _digest_set(declaration)},
         "policy": policy.model_dump(mode="json"),
-        "evidence": [{"name": name, "digest": _digest_set(value)} for name, value in sorted(evidence.items())],
+        "evidence": evidence_list(evidence),
         "nonce": validity.nonce,
         "signedAt": format_time(validity.signed_at),
         "expiresAt": format_time(validity.expires_at),
@@ -268,6 +268,15 @@ def build_statement(  # noqa: PLR0913 - one argument a part of the document, all
     }
     read_statement(canonical(document))
     return document
+
+
+def evidence_list(evidence: Mapping[str, Digest]) -> list[dict[str, Any]]:
+    """Digests (``sha256:…``) by name, as a statement lists them.
+
+    Raises:
+        InputError: a digest of another kind.
+    """
+    return [{"name": name, "digest": _digest_set(value)} for name, value in sorted(evidence.items())]
 
 
 def read_statement(payload: bytes) -> Statement:

@@ -12,6 +12,16 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from evidence import CountersignError, InputError, PolicyError, sha256_hex
+from signoff._carried import (
+    ServiceCarry,
+    check_allowed,
+    check_base,
+    check_carried,
+    check_target,
+    check_times,
+    manifest_of,
+    read_signed_carry,
+)
 from signoff._logged import LogFindings, Vote, check_logged, check_revoked
 from signoff._subject import check_subject
 from signoff.bundle import Bundle, read_bundle
@@ -29,6 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from confine import Repository
+    from evidence import Revision
     from signoff.keys import PublicKey
     from signoff.roots import Person, Roots
     from signoff.states import Requirement
@@ -68,6 +79,7 @@ class Signed:
     key: PublicKey
     statement: Statement
     synced: bool = False  # by a passkey that may have copies
+    carried_from: str | None = None  # the revision it was given to, where that is another than the bundle's
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +110,7 @@ class Examination:
     _votes: list[Vote] = field(default_factory=list)
     _revocations: Revocations | None = None
     _found: LogFindings | None = None
+    _carry: ServiceCarry | None = None
 
     @property
     def bundle(self) -> Bundle:
@@ -175,9 +188,11 @@ class Examination:
                 if not entry.valid_at(moment):
                     raise InputError(f"the key {key.fingerprint} of {person.id} does not count {when}")
             _check_reviewer(statement, person)
-            self.signed.append(Signed(person, key, statement, signoff.envelope.synced))
+            earlier = None if statement.revision == self.bundle.revision.digest else statement.revision
+            self.signed.append(Signed(person, key, statement, signoff.envelope.synced, earlier))
             self._votes.append(Vote(person.id, key, entry, statement, signoff))
         self._revocations = self._read_revocations()
+        self._carry = read_signed_carry(self.bundle, self.roots, self.inputs.now)
         return "; ".join(f"{one.person.id} by {one.key.fingerprint}" for one in self.signed)
 
     def _read_revocations(self) -> Revocations:
@@ -201,6 +216,8 @@ class Examination:
         _no_twice([one.statement.predicate.nonce for one in self.signed], "two statements have one nonce")
         if len({one.statement.predicate.change.targetRef for one in self.signed}) != 1:
             raise InputError("the sign-offs are for different targets")
+        if self._carry is not None:
+            check_target(self._carry, self.signed[0].statement.predicate.change.targetRef)
         organizations = {fold_name(one.person.organization) for one in self.signed}
         return f"{len(self.signed)} people of {len(organizations)} organisations"
 
@@ -213,19 +230,22 @@ class Examination:
             if one.statement.predicate.policy.digest.sha256 != digest:
                 raise PolicyError(f"{one.person.id} signed under another policy than sha256:{digest}")
         self._policy = parse_policy(self.inputs.policy)
+        if self._carry is not None:
+            check_allowed(self._carry, self._policy)
         return f"sha256:{digest}"
 
     def _check_subject(self) -> str:
         bundle = self.bundle
         bound: set[str] = set()
-        for one in self.signed:
-            _check_change(one, bundle)
+        for one, vote in zip(self.signed, self._votes, strict=True):
+            _check_change(one, manifest_of(bundle, vote, self._carry))
             digest = one.statement.evidence_digest(FACTS_NAME) or ""
             facts = bundle.facts.get(digest)
             if facts is None:
                 raise InputError(f"the facts that {one.person.id} signed are not in the bundle")
             check_bound(facts, one.statement)
             bound.add(digest)
+        bound |= check_carried(bundle, self._votes, self._carry)
         if bound != set(bundle.facts):
             raise InputError("there are facts in the bundle that nobody signed")
         if self.open_repository is None:
@@ -233,13 +253,14 @@ class Examination:
         repository = self.open_repository()
         found = check_subject(bundle.revision, repository, self.inputs.artifacts)
         base, head = bundle.revision.base.commit, bundle.revision.head.commit
+        check_base(self._carry, repository, base)
         self._people = tuple((person.name, person.email) for person in repository.commit_people(base, head))
         entries = repository.diff_entries(base, head)
         self._paths = tuple({path for entry in entries for path in (entry.old_path, entry.new_path) if path})
         return found
 
     def _check_log(self) -> str:
-        found = check_logged(self.bundle, self.roots, self._votes, self._list)
+        found = check_logged(self.bundle, self.roots, self._votes, self._list, self._carry)
         self._found = found
         where = ", ".join(str(place.number) for place in found.places)
         by = "no witness is asked for" if found.newest_at is None else f"witnessed {found.newest_at:%Y-%m-%d %H:%M} UTC"
@@ -278,6 +299,7 @@ class Examination:
             late = in_time(_voter(one, self._counted_at), self._policy, self._counted_at)
             if late:
                 raise InputError(late)
+        check_times(self._carry, self._votes, self.inputs.now)
         earliest = min(one.statement.expires_at for one in self.signed)
         if self.inputs.rollback and earliest <= self.inputs.now:
             return f"a rollback: expired at {earliest:%Y-%m-%d %H:%M} UTC"
@@ -291,7 +313,7 @@ class Examination:
         return min(self.inputs.now, max(one.statement.signed_at for one in self.signed))
 
     def _check_revoked(self) -> str:
-        check_revoked(self.bundle, self._votes, self._in_log.places, self._list)
+        check_revoked(self.bundle, self._votes, self._in_log, self._list, self._carry)
         return f"nothing of it is on revocation list {self._list.number}"
 
     def _judge(self) -> str | None:
@@ -323,11 +345,8 @@ def _check_reviewer(statement: Statement, person: Person) -> None:
         raise InputError(f"{person.id} signs as {said.role!r}, a role that only reads")
 
 
-def _check_change(one: Signed, bundle: Bundle) -> None:
-    """The statement is about the manifest in the bundle, in its subject and in its words."""
-    revision = bundle.revision
-    if one.statement.revision != revision.digest:
-        raise InputError(f"{one.person.id} signed {one.statement.revision}, the bundle's manifest is {revision.digest}")
+def _check_change(one: Signed, revision: Revision) -> None:
+    """The statement describes in its words the manifest that is its subject."""
     change = one.statement.predicate.change
     said = (change.repository, change.baseTree, change.headTree, change.headCommit)
     if said != (revision.repository, revision.base.tree, revision.head.tree, revision.head.commit):

@@ -32,6 +32,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 STATEMENT = "https://in-toto.io/Statement/v1"
 SIGNOFF = "https://countersign.dev/review-signoff/v1"
 REVOCATIONS = "https://countersign.dev/revocations/v1"
+CARRY = "https://countersign.dev/carry-over/v1"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 PANEL_DOMAIN = b"countersign/panel-commitment/v1\n"
 SKEW = timedelta(minutes=5)
@@ -245,6 +246,26 @@ REVOCATION_LIST = shape(
         "predicate": shape({"service": LINE, "number": count, "issuedAt": time, "revoked": many(REVOKED)}),
     }
 )
+CARRIED = shape(
+    {
+        "_type": is_(STATEMENT),
+        "subject": many(shape({"name": is_("revision"), "digest": SHA}), 1, 1),
+        "predicateType": is_(CARRY),
+        "predicate": shape(
+            {
+                "service": LINE,
+                "targetRef": LINE,
+                "content": shape(
+                    {"baseTree": GIT, "baseContent": SHA, "headTree": GIT, "headContent": SHA, "artifacts": SHA}
+                ),
+                "policy": SHA,
+                "evidence": many(REFERENCE),
+                "carried": many(shape({"reviewer": LINE, "statement": SHA, "revision": SHA}), 1, 100),
+                "carriedAt": time,
+            }
+        ),
+    }
+)
 SIGNATURE = shape(
     {"keyid": matches("(?s:.*)", 200), "sig": STRING, "kind": matches("ed25519|ssh|ecdsa|webauthn")},
     {"authenticatorData": STRING, "clientDataJSON": STRING},
@@ -260,7 +281,12 @@ BUNDLE = shape(
         "facts": many(lambda value, where: FACTS(value, where) and value, 1, 100),
         "logged": many(shape({"leaf": LEAF, "proof": STRING, "consistency": CONSISTENCY, "salt": maybe(HEX)}), 0, 1000),
         "revocations": shape({"envelope": ENVELOPE, "proof": STRING}),
-    }
+    },
+    {
+        "carry": shape(
+            {"envelope": ENVELOPE, "proof": STRING, "consistency": CONSISTENCY, "revisions": many(MANIFEST, 1, 100)}
+        )
+    },
 )
 
 
@@ -275,6 +301,24 @@ def b64(text):
 
 def sha256(data):
     return hashlib.sha256(data).hexdigest()
+
+
+def content_of(revision):
+    """What of a manifest must be the same for votes to carry over: all but the commits, and base's content."""
+    base, head = revision["base"], revision["head"]
+    return {
+        "baseTree": base["tree"],
+        "headTree": head["tree"],
+        "headContent": head["content"],
+        "artifacts": {"sha256": sha256(canonical(revision["artifacts"]))},
+    }
+
+
+def came_to(facts):
+    """What of a review must be the same for votes to carry over: all but answers, times and makers."""
+    findings = sorted((one["id"], one["rule"], one["severity"]) for one in facts["findings"])
+    verdicts = sorted((one["name"], one["verdict"], one.get("unsafe", False)) for one in facts["evidence"])
+    return facts.get("paths"), facts["files"]["total"], findings, verdicts
 
 
 def fold(name):
@@ -687,6 +731,23 @@ class Proof:
         return size, root
 
 
+def entries_of(evidence, logged):
+    """The log's entries for what a statement rests on; a panel's is the commitment that its digest opens."""
+    wanted = []
+    for piece in evidence:
+        named = piece["digest"]["sha256"]
+        if piece["name"] == "panel":
+            opened = [
+                one
+                for one, (_, salt) in logged.items()
+                if salt and "sha256:" + sha256(PANEL_DOMAIN + bytes.fromhex(salt + named)) == one[1]
+            ]
+            wanted.append(opened[0] if opened else ("panel", "sha256:" + named))
+        else:
+            wanted.append(("evidence", "sha256:" + named))
+    return wanted
+
+
 # The procedure. Each step returns what it found, or raises why it is refused; the first that does not hold ends it.
 
 
@@ -695,15 +756,21 @@ class Verification:
         self.given = (bundle, roots, policy)
         self.artifacts, self.now = artifacts, now
         self.votes = []  # (person, entry, statement, payload, sign-off)
+        self.carry = None  # (entry, predicate, payload) of what votes on earlier revisions count by
 
     def step_1_bundle(self):
         document = canonical_document(self.given[0], "bundle")
         self.bundle = bundle = BUNDLE(document, "bundle")
-        names = [one["name"] for one in bundle["revision"]["artifacts"]]
-        need(names == sorted(set(names)), "artifacts out of order, or one twice")
-        for envelope in [one["envelope"] for one in bundle["signoffs"]]:
+        carry = [bundle["carry"]] if "carry" in bundle else []
+        earlier = carry[0]["revisions"] if carry else []
+        for revision in (bundle["revision"], *earlier):
+            names = [one["name"] for one in revision["artifacts"]]
+            need(names == sorted(set(names)), "artifacts out of order, or one twice")
+        self.earlier = {sha256(canonical(one)): one for one in earlier}
+        need(list(self.earlier) == sorted(self.earlier) and len(self.earlier) == len(earlier), "revisions out of order")
+        for envelope in [one["envelope"] for one in (*bundle["signoffs"], *carry)]:
             need(len(canonical(envelope)) <= 64 << 10, "an envelope that is too large")
-        for envelope in [one["envelope"] for one in (*bundle["signoffs"], bundle["revocations"])]:
+        for envelope in [one["envelope"] for one in (*bundle["signoffs"], *carry, bundle["revocations"])]:
             signature = envelope["signatures"][0]
             need(
                 [name in signature for name in BESIDE] == [signature["kind"] == "webauthn"] * 2,
@@ -723,7 +790,7 @@ class Verification:
             all((one["salt"] is None) == (one["leaf"]["type"] != "panel") for one in bundle["logged"]),
             "a salt out of place",
         )
-        for one in (*bundle["signoffs"], *bundle["logged"], bundle["revocations"]):
+        for one in (*bundle["signoffs"], *bundle["logged"], *carry, bundle["revocations"]):
             one["proof"] = Proof(one["proof"])
             one["consistency"] = [b64(text) for text in one.get("consistency", ())]
             need(all(len(sibling) == 32 for sibling in one["consistency"]), "a hash that is not 32 bytes")
@@ -768,7 +835,31 @@ class Verification:
             entry.counts(self.list["issuedAt"]) and self.list["service"] == roots["service"]["id"],
             "a list of another service or key",
         )
+        if "carry" in self.bundle:
+            self.read_carry(service)
         return ", ".join(f"{vote[0]['id']}: {vote[2]['predicate']['decision']}" for vote in self.votes)
+
+    def read_carry(self, service):
+        """What the service carried over: one statement a person, none of which was given to this very revision."""
+        payload, entry = payload_and_key(self.bundle["carry"]["envelope"], service)
+        document = CARRIED(canonical_document(payload, "carry-over", 45_000), "carry-over")
+        said = document["predicate"]
+        named = [one["name"] for one in said["evidence"]]
+        need(len(set(named)) == len(named) and "facts" in named, "evidence twice, or without facts")
+        statements = [one["statement"]["sha256"] for one in said["carried"]]
+        need(statements == sorted(set(statements)), "carried statements out of order")
+        need(len({fold(one["reviewer"]) for one in said["carried"]}) == len(statements), "two of one person carried")
+        self.carried_to = document["subject"][0]["digest"]["sha256"]
+        need(
+            all(one["revision"]["sha256"] != self.carried_to for one in said["carried"]),
+            "a vote carried over to its own revision",
+        )
+        need(
+            entry.counts(said["carriedAt"]) and (self.quorum or entry.counts(self.now)),
+            "carried over by a key that did not count",
+        )
+        need(said["service"] == self.roots["service"]["id"], "carried over by another service")
+        self.carry = (entry, said, payload)
 
     def check_statement(self, predicate):
         names = [one["name"] for one in predicate["evidence"]]
@@ -791,7 +882,9 @@ class Verification:
             [vote[2]["predicate"]["nonce"] for vote in self.votes],
         ):
             need(len(set(values)) == len(values), "one person or one key signed twice, or one nonce stands twice")
-        need(len({vote[2]["predicate"]["change"]["targetRef"] for vote in self.votes}) == 1, "different targets")
+        targets = {vote[2]["predicate"]["change"]["targetRef"] for vote in self.votes}
+        targets |= set() if self.carry is None else {self.carry[1]["targetRef"]}
+        need(len(targets) == 1, "different targets")
         return (
             f"{len(self.votes)} people of {len({fold(vote[0]['organization']) for vote in self.votes})} organisations"
         )
@@ -805,13 +898,22 @@ class Verification:
             "signed under another policy",
         )
         self.policy = tomllib.loads(self.given[2].decode())
+        if self.carry is not None:
+            need(self.carry[1]["policy"]["sha256"] == digest, "carried over under another policy")
+            need(
+                self.policy.get("votes", {}).get("carry_over") is True,
+                "carried over, which the policy does not allow",
+            )
         return f"sha256:{digest}"
 
     def step_5_subject(self):
-        revision, bound = self.bundle["revision"], set()
-        for _, _, statement, _, _ in self.votes:
-            need(statement["subject"][0]["digest"]["sha256"] == self.revision, "signed for another revision")
+        bound = set()
+        for person, _, statement, payload, _ in self.votes:
             predicate = statement["predicate"]
+            signed = statement["subject"][0]["digest"]["sha256"]
+            revision = self.bundle["revision"]
+            if signed != self.revision:
+                revision = self.carried_from(person, signed, payload, predicate)
             change = {name: predicate["change"][name] for name in ("repository", "baseTree", "headTree", "headCommit")}
             told = (
                 revision["repository"],
@@ -823,7 +925,7 @@ class Verification:
             evidence = {one["name"]: one["digest"]["sha256"] for one in predicate["evidence"]}
             facts = self.facts.get(evidence["facts"])
             need(
-                facts is not None and facts["revision"]["sha256"] == self.revision,
+                facts is not None and facts["revision"]["sha256"] == signed,
                 "the facts that were signed are not there",
             )
             need(
@@ -842,6 +944,9 @@ class Verification:
                 "other coverage than the facts'",
             )
             bound.add(evidence["facts"])
+        if self.carry is not None:
+            bound.add(self.check_carried())
+        revision = self.bundle["revision"]
         need(bound == set(self.facts), "facts that nobody signed")
         known = {one["name"]: one for one in revision["artifacts"]}
         for name, path in self.artifacts.items():
@@ -853,6 +958,56 @@ class Verification:
                 f"artifact {name!r} is another",
             )
         return f"{len(self.artifacts)} of {len(known)} artifacts compared; the repository is not read here"
+
+    def carried_from(self, person, signed, payload, predicate):
+        """The manifest of an earlier revision that a vote was given to, of which nothing differs but the commits."""
+        new, named = self.bundle["revision"], sha256(payload)
+        said = [] if self.carry is None else self.carry[1]["carried"]
+        need(
+            any((one["statement"]["sha256"], one["revision"]["sha256"]) == (named, signed) for one in said),
+            "signed for another revision",
+        )
+        need(
+            all(one["reviewer"] == person["id"] for one in said if one["statement"]["sha256"] == named),
+            "carried over in another's name",
+        )
+        old = self.earlier.get(signed)
+        need(old is not None, "the manifest that was signed is not there")
+        same = old["repository"] == new["repository"] and content_of(old) == content_of(new)
+        need(same, "carried over from a revision with another content")
+        need(predicate.get("expedited") is None, "an expedited vote was carried over")
+        return old
+
+    def check_carried(self):
+        """All that was carried over counts, but for who voted anew; the new review came to what the old one had."""
+        _, said, _ = self.carry
+        need(self.carried_to == self.revision, "carried over to another revision")
+        content = {name: value for name, value in said["content"].items() if name != "baseContent"}
+        need(content == content_of(self.bundle["revision"]), "carried over with another content")
+        old = [vote for vote in self.votes if vote[2]["subject"][0]["digest"]["sha256"] != self.revision]
+        need(old, "nothing that was carried over is there")
+        given = {sha256(vote[3]) for vote in old}
+        anew = {fold(vote[0]["id"]) for vote in self.votes if sha256(vote[3]) not in given}
+        for one in said["carried"]:
+            need(one["statement"]["sha256"] in given or fold(one["reviewer"]) in anew, "a carried vote was left out")
+        need(
+            set(self.earlier) == {vote[2]["subject"][0]["digest"]["sha256"] for vote in old},
+            "the manifest of a revision that no vote comes from",
+        )
+        listed = {one["name"]: one["digest"]["sha256"] for one in said["evidence"]}
+        facts = self.facts.get(listed["facts"])
+        need(facts is not None and facts["revision"]["sha256"] == self.revision, "the new facts are not there")
+        need(
+            all(listed.get(one["name"]) == one["digest"]["sha256"] for one in facts["evidence"]),
+            "facts of other evidence",
+        )
+        for vote in old:
+            before = next(one for one in vote[2]["predicate"]["evidence"] if one["name"] == "facts")
+            need(
+                came_to(self.facts[before["digest"]["sha256"]]) == came_to(facts),
+                "the new review came to something else",
+            )
+        return listed["facts"]
 
     def step_6_log(self):
         newest = self.bundle["revocations"]
@@ -883,19 +1038,10 @@ class Verification:
             if at is not None:
                 need(signed <= at + SKEW, "says to have been signed after it was logged")
                 need(entry.counts(at), "a key that did not count when it was logged")
-            wanted = [("key", "sha256:" + sha256(entry.key.blob))]
-            for piece in statement["predicate"]["evidence"]:
-                named = "sha256:" + piece["digest"]["sha256"]
-                if piece["name"] == "panel":
-                    opened = [
-                        one
-                        for one, (_, salt) in logged.items()
-                        if salt
-                        and "sha256:" + sha256(PANEL_DOMAIN + bytes.fromhex(salt + piece["digest"]["sha256"])) == one[1]
-                    ]
-                    wanted.append(opened[0] if opened else ("panel", named))
-                else:
-                    wanted.append(("evidence", named))
+            wanted = [
+                ("key", "sha256:" + sha256(entry.key.blob)),
+                *entries_of(statement["predicate"]["evidence"], logged),
+            ]
             for one in wanted:
                 need(
                     one in logged and logged[one][0][0] < index, f"{one[0]} {one[1]} was not logged before the sign-off"
@@ -905,10 +1051,31 @@ class Verification:
                     "signed before its evidence was logged",
                 )
                 used.add(one)
-            self.places.append(at)
+            self.places.append((index, at))
+        self.carry_at = None
+        if self.carry is not None:
+            used |= self.check_carry_logged(place, logged)
         need(used == set(logged), "something logged that nobody signed")
         seen = "no witness is asked for" if self.newest_at is None else f"witnessed {self.newest_at}"
         return f"{size} entries in {key.name}, {seen}"
+
+    def check_carry_logged(self, place, logged):
+        """What was carried over is in the log after the votes that it names, and after the new review's evidence."""
+        entry, said, _ = self.carry
+        written = self.bundle["carry"]
+        index, at = place(written, {"type": "carry", "envelope": written["envelope"]})
+        if at is not None:
+            need(
+                said["carriedAt"] <= at + SKEW and entry.counts(at), "carried over at another time, or by an ended key"
+            )
+        for vote, (voted, _) in zip(self.votes, self.places, strict=True):
+            earlier = vote[2]["subject"][0]["digest"]["sha256"] != self.revision
+            need(not earlier or voted < index, "carried over before the vote was logged")
+        wanted = entries_of(said["evidence"], logged)
+        for one in wanted:
+            need(one in logged and logged[one][0][0] < index, f"{one[0]} {one[1]} was not logged before the carrying")
+        self.carry_at = at
+        return set(wanted)
 
     def witnessed(self, proof):
         return None if self.quorum is None else self.quorum.at(proof.note)
@@ -937,15 +1104,24 @@ class Verification:
                 self.given[2] is None or self.now < signed + timedelta(days=self.policy["time"]["max_age_days"]),
                 "too old for the policy",
             )
+            if self.carry is not None and statement["subject"][0]["digest"]["sha256"] != self.revision:
+                need(self.carry[1]["carriedAt"] < expires, "carried over after it had expired")
+        need(self.carry is None or self.carry[1]["carriedAt"] <= self.now + SKEW, "carried over in the future")
         return "in time"
 
     def step_9_revocation(self):
         revoked = {(one["kind"], one["digest"]["sha256"]): one for one in self.list["revoked"]}
-        need(("revision", self.revision) not in revoked, "the revision is revoked")
-        for (person, entry, _, payload, _), at in zip(self.votes, self.places, strict=True):
-            need(("statement", sha256(payload)) not in revoked, f"the sign-off by {person['id']} is revoked")
+        for one in (self.revision, *self.earlier):
+            need(("revision", one) not in revoked, "the revision, or one that votes come from, is revoked")
+        signed = [
+            (f"of {vote[0]['id']}", vote[1], vote[3], at) for vote, (_, at) in zip(self.votes, self.places, strict=True)
+        ]
+        if self.carry is not None:
+            signed.append(("that carried votes over", self.carry[0], self.carry[2], self.carry_at))
+        for whose, entry, payload, at in signed:
+            need(("statement", sha256(payload)) not in revoked, f"the statement {whose} is revoked")
             lost = revoked.get(("key", sha256(entry.key.blob)))
-            need(lost is None or (at is not None and at < lost["since"]), f"the key of {person['id']} is revoked")
+            need(lost is None or (at is not None and at < lost["since"]), f"the key {whose} is revoked")
         return f"nothing of it is on revocation list {self.list['number']}"
 
 

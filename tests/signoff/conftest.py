@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import json
 import os
 import subprocess
 import zlib
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -32,6 +35,8 @@ from signoff import (
     ED25519_COSIGNATURE,
     ROOTS_SCHEMA,
     Answer,
+    Carried,
+    CarriedOver,
     Cosigner,
     Coverage,
     Decision,
@@ -54,9 +59,11 @@ from signoff import (
     Validity,
     Vote,
     assemble_bundle,
+    build_carry,
     build_facts,
     build_revocations,
     build_statement,
+    carry_leaf,
     coverage,
     evidence_digests,
     gate,
@@ -67,11 +74,11 @@ from signoff import (
     revocations_leaf,
     sign_envelope,
     signoff_leaf,
+    verify,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from pathlib import Path
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 ORIGIN = "countersign.example/log"
@@ -229,10 +236,12 @@ class World:
         unsafe: bool = False,
         findings: Iterable[FindingEntry] | None = None,
         people: Sequence[tuple[str, str]] = (("Ada Author", "ada@platform.example"),),
+        review: bytes = b"",
     ) -> dict[str, Any]:
+        """The facts of a review of the revision as it now is; another ``review`` made other documents."""
         evidence = [
-            Evidence.of("diff", digest(b"diff"), Verdict.PASS),
-            Evidence.of("audit", digest(b"audit"), audit, unsafe=unsafe),
+            Evidence.of("diff", digest(b"diff" + review), Verdict.PASS),
+            Evidence.of("audit", digest(b"audit" + review), audit, unsafe=unsafe),
         ]
         return build_facts(
             revision=self.revision,
@@ -305,15 +314,70 @@ class World:
     def sign(self, seed: int = 1, identifier: str = "rita", **changes: Any) -> Signoff:
         return self.log_signoff(self.envelope(seed, identifier, **changes))
 
-    def write(self, signoffs: Sequence[Signoff] | None = None, facts: Sequence[dict[str, Any]] | None = None) -> None:
+    def rebase(self, message: str = "Raise the weight, in other words") -> Revision:
+        """Another head commit over the same trees; returns the revision as it was."""
+        before = self.revision
+        self.git("commit", "-q", "--amend", "-m", message)
+        with Repository.open(self.repository) as opened:
+            self.revision = replace(before, head=opened.snapshot("HEAD"))
+        return before
+
+    def carry(
+        self,
+        signoffs: Sequence[Signoff],
+        facts: dict[str, Any],
+        before: Sequence[Revision],
+        *,
+        at: datetime = NOW - timedelta(minutes=30),
+        edit: Callable[[dict[str, Any]], object] = lambda _: None,
+        key: MachineKey | None = None,
+    ) -> CarriedOver:
+        """Carry these sign-offs over to the revision as it now is, with the facts of its own review."""
+        evidence = {**evidence_digests(facts), "facts": document_digest(facts), "panel": PANEL}
+        named = [(one.envelope.payload, json.loads(one.envelope.payload)) for one in signoffs]
+        document = build_carry(
+            service="countersign.example",
+            revision=self.revision,
+            target_ref="refs/heads/main",
+            policy=sha256_hex(self.policy_text.encode()),
+            evidence=evidence,
+            carried=[
+                Carried(
+                    said["predicate"]["reviewer"]["id"],
+                    sha256_hex(payload),
+                    "sha256:" + said["subject"][0]["digest"]["sha256"],
+                )
+                for payload, said in named
+            ],
+            at=at,
+        )
+        edit(document)
+        for name, named_digest in evidence.items():
+            if name != "panel":
+                self.log_piece("evidence", named_digest, at - timedelta(minutes=10))
+        envelope = (key or self.service).sign(canonical(document))
+        return CarriedOver(envelope, self.append(carry_leaf(envelope), at + timedelta(minutes=1)), tuple(before))
+
+    def write(
+        self,
+        signoffs: Sequence[Signoff] | None = None,
+        facts: Sequence[dict[str, Any]] | None = None,
+        carry: CarriedOver | None = None,
+    ) -> None:
         """Write bundle, policy and roots as they now are; by default with an approval by rita."""
         self.needed.clear()
         signoffs = [self.sign()] if signoffs is None else signoffs
         for one in signoffs:
             self.log_needed(one.envelope)
+        if carry is not None:
+            listed = json.loads(carry.envelope.payload)["predicate"]["evidence"]
+            found = {("evidence", "sha256:" + piece["digest"]["sha256"]) for piece in listed}
+            self.needed |= found & self.logged.keys()
         logged = [self.logged[key] for key in sorted(self.needed)]
         facts = facts or [self.facts()]
-        self.bundle.write_bytes(assemble_bundle(self.log, self.revision, signoffs, facts, logged, self.revocations()))
+        self.bundle.write_bytes(
+            assemble_bundle(self.log, self.revision, signoffs, facts, logged, self.revocations(), carry)
+        )
         self.policy.write_text(self.policy_text, encoding="utf-8")
         self.write_roots()
 
@@ -337,9 +401,31 @@ class World:
         self.witness = Cosigner.generate("witness.example/w1", kind)
         self.quorum = f"witness w1 {self.witness.public.vkey}\nquorum w1\n"
 
+    def verified(self, now: datetime = NOW) -> tuple[int | None, int | None]:
+        """The step, among those that need no repository, at which `verify` refuses, and the verifier standing alone."""
+        ours = verify(self.bundle, self.roots, now, self.policy).refused
+        contents = [path.read_bytes() for path in (self.bundle, self.roots, self.policy)]
+        theirs = standalone().verify(*contents, None, now)
+        return (
+            None if ours is None or ours.number == 10 else ours.number,
+            next((number for number, _, ok, _ in theirs if ok is False), None),
+        )
+
     def gate(self, now: datetime = NOW, *, rollback: bool = False, break_glass: Path | None = None) -> GateResult:
         emergencies = Emergencies(rollback, break_glass)
         return gate(self.bundle, self.repository, self.artifacts, self.policy, self.roots, now, emergencies)
+
+
+@functools.cache
+def standalone() -> Any:
+    """The verifier that stands alone, as a module."""
+    script = Path(__file__).resolve().parents[2] / "examples" / "verifier" / "countersign_verify.py"
+    spec = importlib.util.spec_from_file_location("countersign_verify", script)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def finding(rule: str, severity: Severity, answered_by: str | None) -> FindingEntry:

@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ from hypothesis import strategies as st
 
 from evidence import Verdict, canonical, digest, document_digest
 from signoff import (
+    DEFAULT_POLICY,
     ML_DSA_44_COSIGNATURE,
     Assertion,
     Decision,
@@ -74,6 +76,7 @@ NAMES: dict[str, int | None] = {  # and the step at which both refuse
     "passkeys": None,
     "everything": None,  # whatever a statement and facts may say
     "rejected": None,
+    "carried": None,  # votes on an earlier revision and one on this
     "reader": 2,  # signed in a role that only reads
     "nonce": 3,  # two statements with one nonce
     "revoked": 9,
@@ -202,6 +205,21 @@ def reader(world: World) -> list[Signoff]:
     return [world.sign(reviewer=Reviewer(id="rita", name="Rita", organization="Rita Review", role="auditor"))]
 
 
+def carried(world: World) -> None:
+    """Two votes carried over from revisions of their own, and one anew. Written at once: it needs more than votes."""
+    world.policy_text = DEFAULT_POLICY.replace("carry_over = false", "carry_over = true")
+    world.enrol("susi", 3)
+    facts, signoffs, before = [world.facts()], [world.sign()], [world.rebase()]
+    facts += [world.facts(review=b" again")]
+    signoffs += [world.sign(2, "rolf", facts=facts[1])]
+    before += [world.rebase("Raise the weight once more")]
+    facts += [world.facts(review=b" at last")]
+    carry = world.carry(signoffs, facts[2], before)
+    later = replace(world.validity(NOW - timedelta(minutes=20)), nonce="nonce-of-susi-0123456789")
+    signoffs += [world.sign(3, "susi", facts=facts[2], validity=later)]
+    world.write(signoffs, facts, carry)
+
+
 SIGNOFFS: dict[str, Callable[[World], list[Signoff]]] = {
     "openssh": openssh,
     "ecdsa": ecdsa,
@@ -228,7 +246,11 @@ if os.environ.get("WRITE_VECTORS"):  # no test otherwise
             revision = world.revision.digest.removeprefix("sha256:")
             world.revoked = [Revoked(RevokedKind.REVISION, revision, NOW - timedelta(hours=1), "A mistake.")]
         make = SIGNOFFS.get(name)
-        world.write(None if make is None else make(world), all_facts(world) if name == "everything" else None)
+        if name == "carried":
+            world.witnessed()
+            carried(world)
+        else:
+            world.write(None if make is None else make(world), all_facts(world) if name == "everything" else None)
         folder = VECTORS / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -337,6 +359,34 @@ MUTATIONS: dict[str, Callable[[Any], object]] = {
     "an index with a zero before it": lambda bundle: bundle["signoffs"][0].update(
         proof=bundle["signoffs"][0]["proof"].replace("index ", "index 0")
     ),
+    "nothing carried over": lambda bundle: bundle.pop("carry", None),
+    "null carried over": lambda bundle: bundle.update(carry=None),
+    "carried over by a sign-off": lambda bundle: bundle.update(
+        carry={
+            "envelope": bundle["signoffs"][0]["envelope"],
+            "proof": bundle["signoffs"][0]["proof"],
+            "consistency": bundle["signoffs"][0]["consistency"],
+            "revisions": [bundle["revision"]],
+        }
+    ),
+    "a carried vote less": lambda bundle: bundle.get("carry") and bundle["signoffs"].pop(0),
+    "an earlier manifest less": lambda bundle: bundle.get("carry") and bundle["carry"]["revisions"].pop(),
+    "an earlier manifest more": lambda bundle: (
+        bundle.get("carry")
+        and bundle["carry"].update(
+            revisions=sorted(
+                (*bundle["carry"]["revisions"], bundle["revision"]), key=lambda one: digest(canonical(one))
+            )
+        )
+    ),
+    "earlier manifests in disorder": lambda bundle: bundle.get("carry") and bundle["carry"]["revisions"].reverse(),
+    "another earlier manifest": lambda bundle: (
+        bundle.get("carry") and bundle["carry"]["revisions"][0]["head"].update(tree="0" * 40)
+    ),
+    "another proof of the carrying": lambda bundle: (
+        bundle.get("carry") and bundle["carry"].update(proof=bundle["revocations"]["proof"])
+    ),
+    "the new facts less": lambda bundle: bundle.get("carry") and bundle["facts"].pop(),
     "extra data": lambda bundle: bundle["signoffs"][0].update(
         proof=bundle["signoffs"][0]["proof"].replace("index ", "extra AAAA\nindex ")
     ),
