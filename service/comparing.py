@@ -6,11 +6,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import select, union_all
 
 from diffing import NotAnalysed, diff, read_keys, read_rules
 from evidence import RepositoryError
-from service.database import Change, EventRow, RevisionRow, SignoffRow
+from service.database import CarriedRow, Change, EventRow, RevisionRow, SignoffRow
 from service.life import State
 
 if TYPE_CHECKING:
@@ -53,11 +53,18 @@ def last_signed(context: Context, job: Job) -> list[str]:
     stands rejects it. Revisions of the change itself do not count: they are what is looked at.
     """
     once_signed = select(EventRow.revision_id).where(EventRow.what == State.SIGNED.value)
+    counts = SignoffRow.log_index.is_not(None) & SignoffRow.superseded.is_(False)
+    votes = union_all(
+        select(SignoffRow.revision_id, SignoffRow.decision, SignoffRow.log_index).where(counts),
+        select(CarriedRow.revision_id, SignoffRow.decision, CarriedRow.log_index)
+        .join(SignoffRow, SignoffRow.nonce == CarriedRow.nonce)
+        .where(counts),
+    ).subquery()
     with context.database.read() as session:
         rows = session.execute(
-            select(RevisionRow.id, RevisionRow.head_commit, SignoffRow.decision)
+            select(RevisionRow.id, RevisionRow.head_commit, votes.c.decision)
             .join(Change, Change.id == RevisionRow.change_id)
-            .join(SignoffRow, SignoffRow.revision_id == RevisionRow.id)
+            .join(votes, votes.c.revision_id == RevisionRow.id)
             .where(
                 Change.platform == job.platform,
                 Change.repository == job.repository,
@@ -66,10 +73,8 @@ def last_signed(context: Context, job: Job) -> list[str]:
                 RevisionRow.head_commit != job.head_commit,
                 (RevisionRow.state == State.SIGNED)
                 | ((RevisionRow.state == State.SUPERSEDED) & RevisionRow.id.in_(once_signed)),
-                SignoffRow.log_index.is_not(None),
-                SignoffRow.superseded.is_(False),
             )
-            .order_by(SignoffRow.log_index.desc())
+            .order_by(votes.c.log_index.desc())
         ).all()
     rejected = {row.id for row in rows if not row.decision.startswith("APPROVED")}
     return list(dict.fromkeys(row.head_commit for row in rows if row.id not in rejected))

@@ -6,15 +6,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import literal, select
 
 from evidence import Artifact as RevisionArtifact
-from evidence import ConflictError, PolicyError, Revision, Severity, Snapshot, Verdict, sha256_hex
+from evidence import ConflictError, PolicyError, Revision, Severity, Snapshot, Verdict, document_digest, sha256_hex
 from service import reading, trust
 from service.arrivals import now
-from service.database import AnswerRow, Change, EventRow, SignoffRow, StatementRow, ViewedRow
+from service.database import AnswerRow, CarriedRow, Change, EventRow, SignoffRow, StatementRow, ViewedRow
 from service.life import State
 from signoff import (
+    FACTS_NAME,
     Answer,
     Envelope,
     Evidence,
@@ -25,6 +26,7 @@ from signoff import (
     build_facts,
     declared,
     evaluate,
+    evidence_digests,
     policy_facts,
     read_facts,
     read_statement,
@@ -34,9 +36,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from sqlalchemy import Select
     from sqlalchemy.orm import Session
 
-    from evidence import Json
+    from evidence import Digest, Json
     from service.context import Context
     from service.database import RevisionRow
     from signoff import Policy, Requirement, Roots, Statement
@@ -46,7 +49,10 @@ _OPEN = "must-change"
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A sign-off that counts: its statement, as verified when it came in, and the key that made it."""
+    """A sign-off that counts: its statement, as verified when it came in, and the key that made it.
+
+    ``carried`` is the digest of the envelope by which it was carried over from another revision, if it was.
+    """
 
     nonce: str
     person_id: str
@@ -55,6 +61,7 @@ class Signature:
     envelope_digest: str
     statement: Statement
     synced: bool  # by a passkey that may have copies
+    carried: Digest | None = None
 
 
 def revision_of(manifest: Mapping[str, Any]) -> Revision:
@@ -109,6 +116,22 @@ def facts(context: Context, row: RevisionRow, person_id: str | None = None) -> d
     )
 
 
+def evidence(context: Context, row: RevisionRow, document: Mapping[str, Json]) -> dict[str, Digest]:
+    """Digests by name of all that a statement on a revision rests on, its facts document among it.
+
+    Raises:
+        ConflictError: it is not reviewed.
+    """
+    if row.audit_digest is None:
+        raise ConflictError("a document of this revision is missing: it was not fully reviewed")
+    audit = context.store.get_json(row.audit_digest)
+    return {
+        **evidence_digests(document),
+        "panel": audit["panel"]["digest"],
+        FACTS_NAME: document_digest(dict(document)),
+    }
+
+
 def requirements(context: Context, row: RevisionRow) -> tuple[Requirement, ...]:
     """What the policy asks and how far it is met; empty while there is nothing to judge."""
     if row.people_digest is None or row.audit_digest is None:
@@ -133,18 +156,36 @@ def judged(context: Context, row: RevisionRow, policy: Policy, moment: datetime)
 
 
 def signatures(context: Context, revision_id: int) -> list[Signature]:
+    """The sign-offs that count for a revision: those given to it, and of who gave none, those carried over to it."""
+    given = given_to(context, revision_id)
+    people = {one.person_id for one in given}
+    rows = (
+        select(SignoffRow, StatementRow.payload, CarriedRow.envelope_digest)
+        .join(StatementRow, StatementRow.nonce == SignoffRow.nonce)
+        .join(CarriedRow, CarriedRow.nonce == SignoffRow.nonce)
+        .where(CarriedRow.revision_id == revision_id, SignoffRow.superseded.is_(False))
+    )
+    carried = [one for one in _signatures(context, rows) if one.person_id not in people]
+    return sorted((*given, *carried), key=lambda one: one.log_index)
+
+
+def given_to(context: Context, revision_id: int) -> list[Signature]:
     """The sign-offs on a revision that no later one of the same person replaces, in the log's order."""
+    rows = (
+        select(SignoffRow, StatementRow.payload, literal(None))
+        .join(StatementRow, StatementRow.nonce == SignoffRow.nonce)
+        .where(
+            SignoffRow.revision_id == revision_id,
+            SignoffRow.log_index.is_not(None),
+            SignoffRow.superseded.is_(False),
+        )
+    )
+    return _signatures(context, rows)
+
+
+def _signatures(context: Context, statement: Select[*tuple[Any, ...]]) -> list[Signature]:
     with context.database.read() as session:
-        rows = session.execute(
-            select(SignoffRow, StatementRow.payload)
-            .join(StatementRow, StatementRow.nonce == SignoffRow.nonce)
-            .where(
-                SignoffRow.revision_id == revision_id,
-                SignoffRow.log_index.is_not(None),
-                SignoffRow.superseded.is_(False),
-            )
-            .order_by(SignoffRow.log_index)
-        ).all()
+        rows = session.execute(statement.order_by(SignoffRow.log_index)).all()
     return [
         Signature(
             nonce=row.nonce,
@@ -154,8 +195,9 @@ def signatures(context: Context, revision_id: int) -> list[Signature]:
             envelope_digest=row.envelope_digest,
             statement=read_statement(payload),
             synced=Envelope.read(context.store.get(row.envelope_digest)).synced,
+            carried=carried,
         )
-        for row, payload in rows
+        for row, payload, carried in rows
     ]
 
 

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
     from evidence import Digest, Json
     from service.context import Context
-    from signoff import Log, PublicKey, Quorum, Revocations, Statement
+    from signoff import EvidenceReference, Log, PublicKey, Quorum, Revocations, Statement
 
 REVOCATIONS_INTERVAL = timedelta(hours=24)
 _PANEL = "panel"
@@ -137,16 +137,24 @@ def record_needed(
     record_all(context, [*leaves, *map(key_leaf, keys)])
 
 
-def logged(context: Context, statement: Statement, key: PublicKey) -> list[Logged]:
-    """What a statement rests on, with its proofs, for a bundle."""
-    found = []
-    for piece in statement.predicate.evidence:
-        named = f"sha256:{piece.digest.sha256}"
-        salt = _salt(context, statement.revision, named) if piece.name == _PANEL else None
-        kind, held = ("evidence", named) if salt is None else (_PANEL, panel_commitment(named, salt))
-        found.append(Logged(kind, held, logged_proof(context, leaf(kind, digest=held)), salt=salt))
+def logged(context: Context, statement: Statement, key: PublicKey) -> dict[tuple[str, str], Logged]:
+    """What a statement rests on, with its proofs, for a bundle; by type, and the digest of what is meant."""
     named = str(key_leaf(key)["digest"])
-    return [*found, Logged("key", named, logged_proof(context, key_leaf(key)))]
+    found = logged_evidence(context, statement.predicate.evidence, statement.revision)
+    return {**found, ("key", named): Logged("key", named, logged_proof(context, key_leaf(key)))}
+
+
+def logged_evidence(
+    context: Context, pieces: Iterable[EvidenceReference], revision: Digest
+) -> dict[tuple[str, str], Logged]:
+    """The evidence of a review with its proofs, by type and digest; the panel by its own, its commitment opened."""
+    found = {}
+    for piece in pieces:
+        named = f"sha256:{piece.digest.sha256}"
+        salt = _salt(context, revision, named) if piece.name == _PANEL else None
+        kind, held = ("evidence", named) if salt is None else (_PANEL, panel_commitment(named, salt))
+        found[kind, named] = Logged(kind, held, logged_proof(context, leaf(kind, digest=held)), salt=salt)
+    return found
 
 
 def revocation_list(context: Context) -> RevocationList:

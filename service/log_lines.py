@@ -11,10 +11,11 @@ from evidence import CountersignError, digest, parse_json
 from service import trust
 from service.database import RevisionRow, SignoffRow
 from service.views import LogLine, LogView
-from signoff import Envelope, read_statement
+from signoff import CARRY_LEAF, Envelope, read_carry, read_statement
 
 if TYPE_CHECKING:
     from service.context import Context
+    from signoff import Carry
 
 MAX_LINES = 1000
 
@@ -30,6 +31,11 @@ def view(context: Context, *, before: int | None, limit: int) -> LogView:
     where = _revisions(context, indices)
     lines = tuple(_line(index, reader.entry(index), where.get(index, (None, None))) for index in indices)
     return LogView(size, reader.checkpoint().decode("utf-8"), lines)
+
+
+def _carried(carry: Carry) -> str:
+    who = ", ".join(one.reviewer for one in carry.predicate.carried)
+    return f"votes of {who} carried over to {carry.revision}, which has the same trees and artifacts"
 
 
 def _revisions(context: Context, indices: range) -> dict[int, tuple[int | None, int | None]]:
@@ -50,6 +56,8 @@ def _line(index: int, entry: bytes, where: tuple[int | None, int | None]) -> Log
         if "envelope" not in document:
             return LogLine(index, kind, str(document["digest"]), kind, *where)
         payload = Envelope.from_json(document["envelope"]).payload
+        if kind == CARRY_LEAF:
+            return LogLine(index, kind, digest(payload), _carried(read_carry(payload)), *where)
         predicate = read_statement(payload).predicate
         what = f"{predicate.decision} by {predicate.reviewer.name} ({predicate.reviewer.organization})"
         return LogLine(index, kind, digest(payload), f"{what}: {predicate.change.repository}", *where)

@@ -10,12 +10,12 @@ from sqlalchemy import func, select
 from evidence import NotFoundError, Verdict
 from service.database import (
     AnswerRow,
+    CarriedRow,
     Change,
     EventRow,
     PersonRow,
     RevisionRow,
     SignoffRow,
-    StatementRow,
     ViewedRow,
 )
 from service.life import State
@@ -199,13 +199,15 @@ def signed_before(database: Database, change_id: int, n: int, person_id: str) ->
 
 
 def _signoffs(session: Session, revision: RevisionRow) -> tuple[SignoffView, ...]:
-    rows = session.execute(
-        select(SignoffRow, PersonRow)
-        .join(StatementRow, StatementRow.nonce == SignoffRow.nonce)
+    signed = (
+        select(SignoffRow, PersonRow, RevisionRow.n)
         .join(PersonRow, PersonRow.id == SignoffRow.person_id)
-        .where(SignoffRow.revision_id == revision.id, SignoffRow.log_index.is_not(None))
-        .order_by(SignoffRow.log_index)
-    ).all()
+        .join(RevisionRow, RevisionRow.id == SignoffRow.revision_id)
+    )
+    given = signed.where(SignoffRow.revision_id == revision.id, SignoffRow.log_index.is_not(None))
+    carried = signed.join(CarriedRow, CarriedRow.nonce == SignoffRow.nonce).where(CarriedRow.revision_id == revision.id)
+    rows = sorted((*session.execute(given), *session.execute(carried)), key=lambda row: row[0].log_index or 0)
+    anew = {person.id for _, person, n in rows if n == revision.n}
     outdated = State(revision.state) is State.SUPERSEDED
     return tuple(
         SignoffView(
@@ -216,7 +218,8 @@ def _signoffs(session: Session, revision: RevisionRow) -> tuple[SignoffView, ...
             organization=person.organization,
             at=signoff.at,
             payload_digest=signoff.payload_digest,
-            superseded=signoff.superseded or outdated,
+            superseded=signoff.superseded or outdated or (n != revision.n and person.id in anew),
+            carried_from=None if n == revision.n else n,
         )
-        for signoff, person in rows
+        for signoff, person, n in rows
     )

@@ -9,12 +9,14 @@ from sqlalchemy import select
 
 from evidence import Digest, VerificationError, canonical, digest, parse_json
 from service import trust
-from service.database import RevisionRow, SignoffRow, StatementRow
-from signoff import Envelope, read_statement
+from service.database import CarriedRow, RevisionRow, SignoffRow, StatementRow
+from signoff import CARRY_LEAF, Envelope, read_carry, read_statement
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from service.context import Context
-    from signoff import Statement
+    from signoff import Carry, Statement
 
 _STEP = "database"
 _Row = tuple[SignoffRow, bytes, Digest | None]
@@ -30,10 +32,15 @@ def compare(context: Context) -> int:
         VerificationError: the first that differs, or a log that is damaged.
     """
     rows = _rows(context)
+    carried: dict[str, tuple[int, Carry, Digest]] = {}
     newest: dict[tuple[str, str], int] = {}
     seen: dict[str, tuple[int, Statement]] = {}
     for index, entry in enumerate(trust.log_reader(context).entries()):
         document = parse_json(entry, f"log entry {index}")
+        if document["type"] == CARRY_LEAF:
+            made = Envelope.from_json(document["envelope"])
+            carry = read_carry(made.payload)
+            carried[carry.revision] = (index, carry, digest(canonical(made.to_json())))
         if document["type"] != "signoff":
             continue
         envelope = Envelope.from_json(document["envelope"])
@@ -51,7 +58,23 @@ def compare(context: Context) -> int:
         counts = newest[statement.revision, statement.predicate.reviewer.id] == index
         if row.superseded is counts:
             raise VerificationError(_STEP, f"the sign-off at log entry {index} is marked as if it counted otherwise")
+    _compare_carried(context, carried)
     return len(rows)
+
+
+def _compare_carried(context: Context, logged: Mapping[str, tuple[int, Carry, Digest]]) -> None:
+    """Each vote that counts for another revision than its own is in the newest entry that carried over to that one."""
+    with context.database.read() as session:
+        found = session.execute(
+            select(CarriedRow, SignoffRow.payload_digest, RevisionRow.digest)
+            .join(SignoffRow, SignoffRow.nonce == CarriedRow.nonce)
+            .join(RevisionRow, RevisionRow.id == CarriedRow.revision_id)
+        ).all()
+    for row, payload, revision in found:
+        index, carry, envelope = logged.get(revision or "", (None, None, None))
+        named = carry is not None and carry.find(payload.removeprefix("sha256:")) is not None
+        if not named or (row.log_index, row.envelope_digest) != (index, envelope):
+            raise VerificationError(_STEP, f"a vote counts for {revision} that the log does not carry over to it")
 
 
 def _rows(context: Context) -> dict[str, _Row]:

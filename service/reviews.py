@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from confine import Repository
 from diffing import diff, hunks
 from evidence import CountersignError, InputError, NotFoundError
-from service import arrivals, judgement, log_lines, marks, passkeys, progress, reading, signing, trust
+from service import arrivals, bundling, judgement, log_lines, marks, passkeys, progress, reading, signing, trust
 from service.life import State
 from service.signing import Ballot
 from service.views import (
@@ -239,7 +239,7 @@ class Reviews:
 
     def bundle(self, change_id: int, n: int) -> bytes:
         """The bundle of the sign-offs that count, for the gate. NotFoundError if nobody signed."""
-        return signing.bundle(self._context, change_id, n)
+        return bundling.bundle(self._context, change_id, n)
 
     def log(self, *, before: int | None = None, limit: int = 100) -> LogView:
         """Up to ``limit`` log entries with an index below ``before`` (default: the newest), newest first."""

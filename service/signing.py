@@ -22,33 +22,27 @@ from evidence import (
     VerificationError,
     canonical,
     digest,
-    document_digest,
 )
-from service import expiry, judgement, later_reviews, ledger, passkeys, progress, trust
+from service import carrying, expiry, judgement, later_reviews, ledger, passkeys, progress, trust
 from service.arrivals import now
 from service.database import PersonRow, RevisionRow, SignoffRow, StatementRow
 from service.life import SIGNABLE, State, move
 from service.views import DECISIONS, Prepared
 from signoff import (
     DECLARATION_DIGEST,
-    FACTS_NAME,
     READ_ONLY,
     Decision,
     Envelope,
     Hurry,
-    Logged,
     Override,
     PolicyReference,
     Reviewer,
-    Signoff,
     Validity,
     Vote,
     admits,
-    assemble_bundle,
     build_statement,
     coverage,
     envelope_from_ssh,
-    evidence_digests,
     pae,
     read_statement,
     signoff_leaf,
@@ -190,36 +184,9 @@ def finish(context: Context) -> None:
             .where(RevisionRow.state == State.READY, SignoffRow.superseded.is_(False))
         ).all()
     for row in unsettled:
-        _settle(context, row, row.log_index or 0)
-
-
-def bundle(context: Context, change_id: int, n: int) -> bytes:
-    """The bundle of the sign-offs that count now. NotFoundError if nobody signed."""
-    row = judgement.find(context, change_id, n)
-    counted = judgement.signatures(context, row.id)
-    if not counted or row.digest is None:
-        raise NotFoundError(f"nobody has signed revision {n} of change {change_id} yet")
-    roots = trust.roots(context)
-    signoffs: list[Signoff] = []
-    logged: dict[tuple[str, str], Logged] = {}
-    for one in counted:
-        envelope = Envelope.read(context.store.get(one.envelope_digest))
-        proof = ledger.logged_proof(context, signoff_leaf(envelope))
-        if proof.index != one.log_index or read_statement(envelope.payload) != one.statement:
-            raise VerificationError("database", f"the sign-off of {one.person_id} is not as it was logged")
-        signoffs.append(Signoff(envelope, proof))
-        key = verify_envelope(envelope, roots.keys)
-        logged |= {(piece.kind, piece.digest): piece for piece in ledger.logged(context, one.statement, key)}
-    documents = {one.statement.evidence_digest(FACTS_NAME) for one in counted}
-    revocations = ledger.revocation_list(context)
-    return assemble_bundle(
-        trust.log_reader(context),
-        judgement.revision_of(context.store.get_json(row.digest)),
-        signoffs,
-        [context.store.get_json(f"sha256:{name}") for name in sorted(filter(None, documents))],
-        logged.values(),
-        revocations,
-    )
+        _settle_after(context, row, row.log_index or 0)
+    for revision_id in carrying.waiting(context):
+        carry_over(context, revision_id)
 
 
 def _statement(
@@ -250,22 +217,16 @@ def _statement(
         coverage=coverage(document),
         reviewer=Reviewer(id=known.id, name=known.name, organization=known.organization, role=role),
         policy=PolicyReference.model_validate({"uri": "policy.toml", "digest": {"sha256": policy.digest}}),
-        evidence=_evidence(context, row, document),
+        evidence=judgement.evidence(context, row, document),
         declaration=known.independence.digest_for(known.id) if known.independence else DECLARATION_DIGEST,
         validity=Validity(secrets.token_urlsafe(24), moment, moment + life),
     )
 
 
-def _evidence(context: Context, row: Row, document: dict[str, object]) -> dict[str, Digest]:
-    """Digests by name of all that a statement rests on."""
-    audit = context.store.get_json(_stored(row.audit_digest))
-    return {**evidence_digests(document), "panel": audit["panel"]["digest"], FACTS_NAME: document_digest(document)}
-
-
 def _record_needed(context: Context, row: Row, person: Person, document: dict[str, object]) -> None:
     """Log the evidence and the person's keys. Only then is there a statement to sign."""
     keys = [entry.key for entry in _known(context, person).keys if entry.valid_at(now())]
-    ledger.record_needed(context, _evidence(context, row, document), _stored(row.digest), keys)
+    ledger.record_needed(context, judgement.evidence(context, row, document), _stored(row.digest), keys)
 
 
 def _check_open(context: Context, row: Row, person: Person, decision: str) -> None:
@@ -356,15 +317,33 @@ def _log_and_count(context: Context, nonce: str) -> int:
         for other in earlier:
             other.superseded = True
         session.get_one(SignoffRow, nonce).log_index = index
-    _settle(context, row, index)
+    _settle_after(context, row, index)
     return index
 
 
-def _settle(context: Context, signoff: SignoffRow, index: int) -> None:
-    """The revision's state after a sign-off: signed only if the policy lets it through."""
+def carry_over(context: Context, revision_id: int) -> None:
+    """Let votes on an earlier revision of the same content count for this one, where the policy says so."""
+    with _one_at_a_time:
+        if carrying.carry(context, revision_id):
+            _settle(context, revision_id)
+
+
+def _settle_after(context: Context, signoff: SignoffRow, index: int) -> None:
+    """After a sign-off, on its revision and on those that its votes are carried over to."""
     with context.database.read() as session:
-        revision = session.get_one(RevisionRow, signoff.revision_id)
         name = session.get_one(PersonRow, signoff.person_id).name
+    with context.database.write() as session:
+        progress.happened(session, signoff.revision_id, f"{signoff.decision} by {name}, log entry {index}")
+    _settle(context, signoff.revision_id)
+    for other in carrying.depending(context, signoff.revision_id):
+        if carrying.carry(context, other):
+            _settle(context, other)
+
+
+def _settle(context: Context, revision_id: int) -> None:
+    """The revision's state by the votes that count: signed only if the policy lets it through."""
+    with context.database.read() as session:
+        revision = session.get_one(RevisionRow, revision_id)
     decisions = {one.statement.predicate.decision for one in judgement.signatures(context, revision.id)}
     if Decision.REVOKED in decisions:
         to = State.REVOKED
@@ -373,12 +352,10 @@ def _settle(context: Context, signoff: SignoffRow, index: int) -> None:
     else:
         to = State.SIGNED if admits(judgement.requirements(context, revision)) else State.READY
     with context.database.write() as session:
-        revision = session.get_one(RevisionRow, signoff.revision_id)
+        revision = session.get_one(RevisionRow, revision_id)
         if State(revision.state) in SIGNABLE and State(revision.state) is not to:
             revision.state = move(State(revision.state), to)
             revision.since = now()
-        what = f"{signoff.decision} by {name}, log entry {index}"
-        progress.happened(session, revision.id, what)
         if to is State.SIGNED:  # remembered when a later push supersedes it: it is what later changes are held against
             progress.happened(session, revision.id, State.SIGNED.value)
 

@@ -76,6 +76,7 @@ class SignoffView:
     at: datetime
     payload_digest: Digest
     superseded: bool
+    carried_from: int | None = None  # the revision it was given to, where that is another
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ParamSpec
 import structlog
 from dbos import DBOS, SetWorkflowID
 
-from service import failures, progress, statuses, steps
+from service import failures, progress, signing, statuses, steps
 from service.life import State
 
 if TYPE_CHECKING:
@@ -171,7 +171,9 @@ def _behave(revision_id: int) -> Json:
 @_step("conclude")
 def _conclude(revision_id: int, outcome: Json) -> Json:
     steps.take_audit(_context(), revision_id, outcome)
-    return {"verdict": steps.conclude(_context(), revision_id)}
+    verdict = steps.conclude(_context(), revision_id)
+    signing.carry_over(_context(), revision_id)
+    return {"verdict": verdict}
 
 
 @_step("fail")

@@ -37,13 +37,14 @@ if TYPE_CHECKING:
         signoff_leaf,
     )
     from signoff.carrying import (
+        CARRY_LEAF,
         Carried,
         Carry,
         build_carry,
         carry_leaf,
-        check_same,
         check_same_facts,
         read_carry,
+        same_content,
     )
     from signoff.commitments import derive_salt, evidence_leaf, panel_commitment, panel_leaf
     from signoff.cosignatures import (
@@ -79,7 +80,7 @@ if TYPE_CHECKING:
     from signoff.gate import Emergencies, GateResult, gate, verify
     from signoff.independence import Declaration
     from signoff.keys import PasskeyScope, PublicKey
-    from signoff.leaves import entry_bytes, key_leaf, leaf
+    from signoff.leaves import entry_bytes, key_leaf, key_sha256, leaf
     from signoff.log import Log
     from signoff.logkey import LogKey
     from signoff.machinekeys import MachineKey
@@ -109,6 +110,7 @@ if TYPE_CHECKING:
         INDEPENDENCE_DECLARATION,
         Coverage,
         Decision,
+        EvidenceReference,
         Hurry,
         Override,
         PolicyReference,
@@ -130,6 +132,7 @@ __all__ = [
     "BREAK_GLASS_ROLE",
     "BREAK_GLASS_SCHEMA",
     "BUNDLE_SCHEMA",
+    "CARRY_LEAF",
     "CHECKPOINT",
     "DECLARATION_DIGEST",
     "DEFAULT_POLICY",
@@ -164,6 +167,7 @@ __all__ = [
     "Envelope",
     "Evidence",
     "EvidenceFact",
+    "EvidenceReference",
     "Facts",
     "FactsDocument",
     "Files",
@@ -226,7 +230,6 @@ __all__ = [
     "build_summary",
     "carry_leaf",
     "challenge",
-    "check_same",
     "check_same_facts",
     "coverage",
     "dearmor",
@@ -243,6 +246,7 @@ __all__ = [
     "gate",
     "gate_leaf",
     "key_leaf",
+    "key_sha256",
     "leaf",
     "leaf_hash",
     "open_checkpoint",
@@ -267,6 +271,7 @@ __all__ = [
     "read_statement",
     "read_summary",
     "revocations_leaf",
+    "same_content",
     "sign_envelope",
     "sign_with_signer",
     "sign_with_ssh_key",

@@ -181,6 +181,11 @@ def carry_leaf(envelope: Envelope) -> dict[str, Json]:
     return leaf(CARRY_LEAF, envelope=envelope.to_json())
 
 
+def same_content(old: Revision, new: Revision) -> bool:
+    """Whether two revisions differ in their commits alone, as far as their manifests tell."""
+    return old.repository == new.repository and _content(old) == _content(new)
+
+
 def check_same(old: Revision, new: Revision, carry: Carry) -> None:
     """Check that two revisions differ in their commits alone, and that this is what was said of them.
 
@@ -190,7 +195,7 @@ def check_same(old: Revision, new: Revision, carry: Carry) -> None:
     Raises:
         InputError: repository, trees, content or artifacts differ.
     """
-    if old.repository != new.repository or _content(old) != _content(new):
+    if not same_content(old, new):
         raise InputError(f"{old.digest} has another repository, tree, content or artifact: its votes do not carry over")
     said = carry.predicate.content.model_dump(mode="json", exclude={"baseContent"})
     if said != _content(new):

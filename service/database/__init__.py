@@ -5,6 +5,7 @@ from service.database.engine import Database
 from service.database.models import (
     AnswerRow,
     Base,
+    CarriedRow,
     Change,
     Delivery,
     EventRow,
@@ -23,6 +24,7 @@ from service.database.models import (
 __all__ = [
     "AnswerRow",
     "Base",
+    "CarriedRow",
     "Change",
     "Database",
     "Delivery",

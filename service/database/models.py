@@ -219,6 +219,17 @@ class SignoffRow(Base):
     superseded: Mapped[bool] = mapped_column(default=False)
 
 
+class CarriedRow(Base):
+    """A sign-off on an earlier revision that counts for this one too: by which envelope, and where that is logged."""
+
+    __tablename__ = "carried"
+
+    revision_id: Mapped[int] = mapped_column(ForeignKey("revision.id"), primary_key=True)
+    nonce: Mapped[str] = mapped_column(ForeignKey("signoff.nonce"), primary_key=True)
+    envelope_digest: Mapped[str] = mapped_column(String(71))
+    log_index: Mapped[int]
+
+
 class PasskeyRow(Base):
     """A passkey that somebody enrolled. It counts once the roots name its key."""
 
