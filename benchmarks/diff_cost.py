@@ -2,9 +2,10 @@
 """How fast a change is diffed, and what pathological files cost.
 
 Makes repositories of its own: a commit of 400 files with 100 renames (at most 10 s), 200 ordinary commits (60 s), a
-first import of 5,000 files (60 s and 1.5 GB), and files meant to cost: a minified line of 2 MB, a list of 100,000
-entries, deeply nested brackets, 50 MB of JSON, in several languages. Each runs in a process of its own, whose peak
-memory is its own.
+first import of 5,000 files (60 s and 1.5 GB); and files meant to cost: a minified line of 2 MB, a list of 100,000
+entries, deeply nested brackets, 50 MB of JSON, in several languages. Python and Go call clients that do not change,
+with other arguments in every commit, so that each commit's calls are followed to their sinks. Each runs in a process of
+its own, whose peak memory is its own.
 
     python benchmarks/diff_cost.py [--quick]
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 Tree = dict[str, bytes]
 PATHOLOGICAL_SECONDS, PATHOLOGICAL_MB = 20.0, 1500.0
 QUICK = 20  # how many times smaller
+CLIENTS = 10
 
 
 class Bound(NamedTuple):
@@ -46,7 +48,9 @@ class Bound(NamedTuple):
 
 def module(number: int, weight: float) -> bytes:
     """A Python module of about 60 lines."""
-    lines = [f'"""Part {number} of the ranking."""', "", "import math", "", f"SHARE_WEIGHT_{number} = {weight}", ""]
+    client = number % CLIENTS
+    lines = [f'"""Part {number} of the ranking."""', "", "import math", "", f"from shared.client{client} import send"]
+    lines += ["", f"SHARE_WEIGHT_{number} = {weight}", "", "def report(item):", f'    send(item.title, "{weight}")', ""]
     for at in range(6):
         lines += [
             f"def score_{number}_{at}(item, context, boost={at}.5):",
@@ -63,7 +67,8 @@ def module(number: int, weight: float) -> bytes:
 
 def go_module(number: int, weight: float) -> bytes:
     """A Go file of about 50 lines."""
-    lines = ["package rank", "", f"const ShareWeight{number} = {weight}", ""]
+    lines = ["package rank", "", 'import "example.com/app/go/shared"', "", f"const ShareWeight{number} = {weight}", ""]
+    lines += [f"func report{number}(item Item) {{", f'\tshared.Send{number % CLIENTS}(item.Title, "{weight}")', "}", ""]
     for at in range(5):
         lines += [
             f"func Score{number}x{at}(item Item) float64 {{",
@@ -76,6 +81,24 @@ def go_module(number: int, weight: float) -> bytes:
             "",
         ]
     return "\n".join(lines).encode()
+
+
+def clients() -> Tree:
+    """The files that the modules call and that do not change: each gets to its sink through another."""
+    helpers = "".join(
+        f"def helper_{at}(value, limit={at}.5):\n    return [one for one in value if one > limit]\n\n\n"
+        for at in range(12)
+    )
+    tree = {"go.mod": b"module example.com/app\n", "src/shared/__init__.py": b""}
+    for at in range(CLIENTS):
+        body = f"from shared.transport{at} import post\n\n\n{helpers}def send(body, name):\n    post(body, name)\n"
+        tree[f"src/shared/client{at}.py"] = body.encode()
+        sink = f'    requests.post("https://a{at}.partner.net", json=body)\n'
+        tree[f"src/shared/transport{at}.py"] = f"import requests\n\n\n{helpers}def post(body, name):\n{sink}".encode()
+        sink = f'\thttp.Post("https://a{at}.partner.net", name, body)\n'
+        go = f'package shared\n\nimport "net/http"\n\nfunc Send{at}(body string, name string) {{\n{sink}}}\n'
+        tree[f"go/shared/client{at}.go"] = go.encode()
+    return tree
 
 
 def settings(number: int, weight: float) -> bytes:
@@ -116,7 +139,7 @@ def repository(path: Path, trees: Iterable[Mapping[str, bytes]]) -> Path:
 
 def renames(scale: int) -> list[Tree]:
     """400 files changed, 100 of them renamed too."""
-    before = dict(source(number, 1.5) for number in range(800 // scale))
+    before = {**clients(), **dict(source(number, 1.5) for number in range(800 // scale))}
     after = dict(before)
     for number in range(400 // scale):
         path, content = source(number, 2.5)
@@ -128,7 +151,7 @@ def renames(scale: int) -> list[Tree]:
 def ordinary(scale: int) -> list[Tree]:
     """200 commits of one to five files each."""
     draw = random.Random(3)  # noqa: S311 - the same repository each time
-    tree = dict(source(number, 1.5) for number in range(300))
+    tree = {**clients(), **dict(source(number, 1.5) for number in range(300))}
     trees = [tree]
     for _ in range(200 // scale):
         tree = dict(tree)
@@ -141,7 +164,7 @@ def ordinary(scale: int) -> list[Tree]:
 
 def first_import(scale: int) -> list[Tree]:
     """5,000 files at once."""
-    return [{"README": b"x\n"}, dict(source(number, 1.5) for number in range(5000 // scale))]
+    return [{"README": b"x\n"}, {**clients(), **dict(source(number, 1.5) for number in range(5000 // scale))}]
 
 
 def minified(scale: int) -> bytes:

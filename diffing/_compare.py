@@ -28,7 +28,7 @@ from diffing._runtime import runtime_values, said_of_runtime
 from diffing._specials import special_findings
 from diffing._tree import TooManyNodesError
 from diffing._wiring import wiring_findings
-from diffing.capabilities import Fields, capabilities_of, capability_findings, shipped
+from diffing.capabilities import Elsewhere, Fields, capabilities_of, capability_findings, shipped
 from diffing.changes import FileChange, NotAnalysed, RuntimeValue
 from diffing.dependencies import declares, setting_of_dependencies
 from diffing.languages import MARKDOWN
@@ -37,6 +37,7 @@ from evidence import Finding, Location, Severity
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from diffing._around import Around
     from diffing._facts import Value
 
 _KEPT_NODES = 3_000_000  # syntax nodes of modified files held at once; beyond, constants of other files are not put in
@@ -66,7 +67,8 @@ class Comparison:
     """Takes changed files one by one, then compares the facts of all of them.
 
     ``alone`` says that all code and settings are new (a first import): there is nothing to compare expressions with.
-    ``weights`` says what there is to say of models, and of any other file that no facts are read from.
+    ``weights`` says what there is to say of models, and of any other file that no facts are read from; ``around`` holds
+    the files that calls are followed into.
     """
 
     def __init__(
@@ -75,8 +77,9 @@ class Comparison:
         weights: Callable[[Change, FileKind], Verdicts] = without_facts,
         *,
         alone: bool = False,
+        around: Around | None = None,
     ) -> None:
-        self._alone = alone
+        self._alone, self._around = alone, around
         self.outcome = Outcome()
         self._fields = fields or shipped()
         self._without_facts = weights
@@ -136,7 +139,7 @@ class Comparison:
             *specials,
             *condition_findings(self._pairs, places),
             *formula_findings(self._pairs, places),
-            *capability_findings(self._pairs),
+            *capability_findings(self._pairs, self._elsewhere(), self._around),
         ]
         own = [
             finding
@@ -254,8 +257,11 @@ class Comparison:
         for facts, parsed in ((old, waiting.old), (new, waiting.new)):
             if facts is not None and parsed is not None:
                 facts.literals = [one for one in facts.literals if not setting_of_dependencies(facts.path, one.name)]
-                facts.capabilities = capabilities_of(parsed, facts, self._fields)
+                facts.capabilities = capabilities_of(parsed, facts, self._fields, self._elsewhere())
         self._pairs.append(FilePair(old, new))
+
+    def _elsewhere(self) -> Elsewhere | None:
+        return self._around.elsewhere(self._fields) if self._around is not None else None
 
     def _skip(self, path: str, reason: str, category: str) -> None:
         self.outcome.not_analysed.append(NotAnalysed(path, reason, category))

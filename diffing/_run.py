@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
+from diffing._around import Around
 from diffing._artifacts import without_facts
 from diffing._claims import claim_findings
 from diffing._collisions import collision_findings
@@ -22,9 +24,10 @@ from diffing.wheels import Wheels, compare_wheels
 from evidence import RepositoryError, TooLargeError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from confine import DiffEntry, Repository
+    from confine import DiffEntry, Repository, TreeEntry
     from diffing._compare import Outcome
     from diffing.changes import Status
 
@@ -62,7 +65,7 @@ def diff(  # noqa: PLR0913 - each is something a reviewer has beside the two com
         signers: a file of allowed signers, as of ssh-keygen: every commit is then to be signed by one of them.
 
     Not checked here: OpenPGP signatures of commits, what artifacts outside the repository hold, and what code that did
-    not change does with what did, apart from references by name.
+    not change does with what did, apart from references by name and from where calls into it lead.
 
     Raises:
         RepositoryError: a ref that names no commit, or a repository that cannot be read.
@@ -117,10 +120,28 @@ def _compared(
     entries = repository.diff_entries(base, head)
     opened = weights.verdicts if weights is not None else without_facts
     first = not any(entry.old_object and reads(entry.old_path or entry.path) for entry in entries)
-    comparison = Comparison(rules.fields, weights=opened, alone=first)
+    around = _around(repository, head, entries) if weights is not None else None
+    comparison = Comparison(rules.fields, weights=opened, alone=first, around=around)
     for entry in entries:
         comparison.add(_change(repository, entry))
     return comparison.finish()
+
+
+def _around(repository: Repository, head: str, entries: Sequence[DiffEntry]) -> Around:
+    """The files around a change: what head has, and what base had where it changed."""
+
+    @cache
+    def known() -> dict[str, TreeEntry]:
+        return {printable(path): entry for path, entry in repository.tree(head).items()}
+
+    def read(path: str, most: int) -> bytes | None:
+        entry = known().get(path)
+        if entry is None or entry.kind != "file" or entry.size > most:
+            return None
+        return repository.blob(entry.object_id, limit=entry.size)
+
+    old = {printable(entry.old_path or entry.path) for entry in entries if entry.old_object is not None}
+    return Around(lambda: {*known(), *old}, read)
 
 
 def _change(repository: Repository, entry: DiffEntry) -> Change:

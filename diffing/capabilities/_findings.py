@@ -9,24 +9,42 @@ from typing import TYPE_CHECKING
 
 from diffing._kinds import is_test
 from diffing.capabilities._added import added_findings
+from diffing.capabilities._beyond import beyond_findings
 from diffing.capabilities._flows import destination_findings, exposure_findings
+from diffing.capabilities._following import Followed, Following, follow
 from diffing.capabilities._sides import Base, side_of
 from evidence import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from diffing._facts import Facts
     from diffing._placing import FilePair
+    from diffing.capabilities._elsewhere import Elsewhere
+    from diffing.capabilities._following import Opener
     from diffing.capabilities._sides import Sides
     from evidence import Finding
 
 
-def capability_findings(pairs: Iterable[FilePair]) -> Iterator[Finding]:
-    """capability-added, destination-added and data-field-exposed."""
+def capability_findings(
+    pairs: Sequence[FilePair], elsewhere: Elsewhere | None = None, opener: Opener | None = None
+) -> Iterator[Finding]:
+    """capability-added, destination-added and data-field-exposed.
+
+    Calls into other files are followed where there are ``elsewhere``, their paths, and an ``opener`` of them.
+    """
+    following = Following()
+    if elsewhere is not None and opener is not None:
+        following = follow([(_followed(pair.old), _followed(pair.new)) for pair in pairs], elsewhere, opener)
     sides = [(side_of(pair.old), side_of(pair.new)) for pair in pairs]
-    base = Base(sides)
+    base = Base(sides, following.hosts)
     destinations = list(destination_findings(sides, base))
-    findings = [*destinations, *added_findings(sides, base), *exposure_findings(sides, destinations)]
+    findings = [
+        *destinations,
+        *added_findings(sides, base),
+        *beyond_findings(sides, following),
+        *exposure_findings(sides, destinations),
+    ]
     tests = _tests(sides)
     for finding in findings:
         if finding.location is None or finding.location.path not in tests:
@@ -34,6 +52,12 @@ def capability_findings(pairs: Iterable[FilePair]) -> Iterator[Finding]:
         elif not finding.evidence.get("unresolved") or finding.severity.at_least(Severity.MEDIUM):
             lowered = Severity.LOW if finding.severity.at_least(Severity.MEDIUM) else Severity.INFO
             yield replace(finding, severity=lowered, detail=f"Among tests. {finding.detail}")
+
+
+def _followed(facts: Facts | None) -> Followed | None:
+    if facts is None or facts.capabilities is None:
+        return None
+    return Followed(facts.path, facts.language, facts.capabilities)
 
 
 def _tests(sides: Iterable[Sides]) -> set[str]:

@@ -38,7 +38,8 @@ def _destinations(old: Side | None, new: Side, base: Base) -> Iterator[Finding]:
     strong: dict[str, Finding] = {}
     for use in new.held.uses:
         weight = Severity.MEDIUM if use.reach in OUTWARD else Severity.LOW
-        for destination in use.destinations if use.reach is not Reach.LOG else ():
+        named_there = bool(use.origin) and not use.fresh  # by the file that has the sink, and told there
+        for destination in use.destinations if use.reach is not Reach.LOG and not named_there else ():
             if destination.value not in base.hosts and destination.value not in strong:
                 text = f"{use.api} reaches it: {use.text}"
                 strong[destination.value] = _destination(

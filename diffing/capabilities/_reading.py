@@ -11,18 +11,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from diffing._naming import arguments_of
+from diffing._naming import arguments_of, callee_name
 from diffing._words import word_set
+from diffing.capabilities._calls import Call, arguments, passed
 from diffing.capabilities._facts import Capabilities, Named, Use
-from diffing.capabilities._reaching import Carried, carried
-from diffing.capabilities._resolving import Resolver
+from diffing.capabilities._reaching import carried
+from diffing.capabilities._resolving import UNIMPORTED, Resolver
 from diffing.capabilities._scopes import outline
 from diffing.capabilities.destinations import channel_of, connects, is_standard, of_setting, of_text, of_url
 from diffing.capabilities.tables import OUTWARD, Reach
 from diffing.languages import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from diffing._facts import Facts, Value
     from diffing._tree import Node
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _SNIPPET = 200
 _ROUNDS = 4
 _MOST_USES = 20_000
+_MOST_BEYOND = 5_000
 _WRITING = frozenset("wax+")
 _CHANNELS = frozenset({Reach.QUEUE, Reach.CLOUD})
 _NAMESPACES = word_set("java javax jakarta org com io net scala sttp akka software std google azure tokio Net redis")
@@ -41,10 +43,19 @@ _LOOKED_UP = frozenset({Reach.ENVIRONMENT, Reach.RUNTIME})
 
 
 def read_capabilities(
-    root: Node, source: bytes, table: SinkTable, fields: Fields, constants: Mapping[str, Value]
+    root: Node,
+    source: bytes,
+    table: SinkTable,
+    fields: Fields,
+    constants: Mapping[str, Value],
+    known: Callable[[str, Sequence[str]], bool] | None = None,
 ) -> Capabilities:
-    """The capabilities of one side of a file of code."""
-    return _Reader(root, source, table, fields, constants).read()
+    """The capabilities of one side of a file of code.
+
+    ``known`` says of a dotted name, with the packages that are imported whole, whether a file of the repository may
+    have it; calls of such names are taken down.
+    """
+    return _Reader(root, source, table, fields, constants, known).read()
 
 
 def read_settings(facts: Facts) -> Capabilities:
@@ -69,9 +80,15 @@ def _setting(path: str, value: str, *, record: bool) -> Destination | None:
 
 class _Reader:
     def __init__(
-        self, root: Node, source: bytes, table: SinkTable, fields: Fields, constants: Mapping[str, Value]
+        self,
+        root: Node,
+        source: bytes,
+        table: SinkTable,
+        fields: Fields,
+        constants: Mapping[str, Value],
+        known: Callable[[str, Sequence[str]], bool] | None,
     ) -> None:
-        self._source, self._table, self._fields = source, table, fields
+        self._source, self._table, self._fields, self._repository = source, table, fields, known
         self._outline = outline(root)
         self._resolver = Resolver(table, self._outline, constants)
         self._result = Capabilities()
@@ -79,6 +96,9 @@ class _Reader:
 
     def read(self) -> Capabilities:
         calls: list[tuple[Node, Scope, str]] = []
+        self._result.aliases, self._result.wide = self._resolver.imports, self._resolver.wide
+        self._result.parameters = {symbol: scope.parameters for symbol, scope in self._outline.defined.items()}
+        self._result.classes = {symbol for symbol, scope in self._outline.defined.items() if scope.holder}
         for scope in self._outline.scopes:
             called = self._result.calls.setdefault(scope.symbol, set())
             if scope.entry:
@@ -90,15 +110,32 @@ class _Reader:
                     self._excused.add(name.partition(".")[0])
                 if name.startswith("/") and node.kind is Kind.CALL:
                     calls.append((node, scope, name[1:]))
-                    called.add(name[1:].removeprefix("self.").removeprefix("cls."))
+                    called.add(name[1:].removeprefix("self.").removeprefix("cls.").removeprefix("this."))
                 elif use := self._use(node, scope, name):
                     self._result.uses.append(use)
+                elif node.kind is Kind.CALL and name and self._table.find(name) is None:
+                    self._beyond(node, scope, name)
         self._imports()
         self._through(calls)
         self._texts()
         return self._result
 
+    def _beyond(self, node: Node, scope: Scope, name: str) -> None:
+        if self._repository is None or not self._repository(name, self._resolver.wide):
+            return
+        if len(self._result.beyond) < _MOST_BEYOND:
+            self._result.beyond.append(self._call(node, scope, name))
+        else:
+            self._result.uncounted += 1
+
+    def _call(self, node: Node, scope: Scope, name: str) -> Call:
+        held = arguments(node, scope, self._fields, self._resolver)
+        written = callee_name(node)
+        return Call(name, written, scope.symbol, node.line, node.end_line, self._snippet(node), held)
+
     def _use(self, node: Node, scope: Scope, name: str) -> Use | None:
+        if name.startswith((f"{UNIMPORTED}.", "/")):
+            name = ""
         found = self._table.find(name) if name else None
         if found is None and node.kind is Kind.CALL and node.children[0].kind is Kind.MEMBER:
             last = node.children[0].children[1].text
@@ -195,6 +232,7 @@ class _Reader:
         """Data that reaches a sink through parameters of functions of this file."""
         known = {(use.symbol, use.api, use.line): use for use in self._result.uses}
         frontier = list(self._result.uses)
+        taken: dict[int, Call] = {}
         for _ in range(_ROUNDS):
             by_symbol: dict[str, list[Use]] = {}
             for use in frontier:
@@ -203,50 +241,19 @@ class _Reader:
             frontier = []
             for node, scope, name in calls if by_symbol else ():
                 for symbol in self._targets(name, scope, by_symbol):
+                    call = taken.get(id(node)) or taken.setdefault(id(node), self._call(node, scope, name))
                     for use in by_symbol[symbol]:
-                        reached = self._passed(node, scope, symbol, use)
-                        if reached is not None and (scope.symbol, use.api, node.line) not in known:
+                        reached = led(call, use, symbol, self._result.parameters.get(symbol, ()))
+                        empty = not reached.fields and not reached.parameters and not reached.fresh
+                        if not empty and (scope.symbol, use.api, node.line) not in known:
                             known[scope.symbol, use.api, node.line] = reached
                             frontier.append(reached)
                             self._result.uses.append(reached)
 
     def _targets(self, name: str, scope: Scope, known: Mapping[str, object]) -> Iterable[str]:
-        if name.startswith(("self.", "cls.")):
+        if name.startswith(("self.", "cls.", "this.")):
             name = f"{scope.symbol.rpartition('.')[0]}.{name.partition('.')[2]}"
         return [one for one in (name, f"{name}.__init__") if one in known]
-
-    def _passed(self, node: Node, scope: Scope, symbol: str, use: Use) -> Use | None:
-        names = [name for name in self._outline.defined[symbol].parameters if name not in {"self", "cls"}]
-        passed: list[Node] = []
-        partly: list[Node] = []
-        for at, argument in enumerate(arguments_of(node)):
-            keyword = argument.kind is Kind.KEYWORD
-            name = argument.children[0].text if keyword else names[at] if at < len(names) else ""
-            if name in use.parameters or (not name and not keyword):
-                passed.append(argument)
-            elif f"{name}." in use.parameters:
-                partly.append(argument)
-        whole = carried(passed, scope, self._fields)
-        part = carried(partly, scope, self._fields, whole=False)
-        held = Carried(whole.fields | part.fields, whole.parameters | part.parameters, decoded=False)
-        texts: list[tuple[str | int, str]] = [
-            (0, text) for argument in passed for text in self._resolver.texts(argument, scope)
-        ]
-        destinations, _ = _destinations(texts, use.reach)
-        if not held.fields and not held.parameters and not destinations:
-            return None
-        return replace(
-            use,
-            symbol=scope.symbol,
-            line=node.line,
-            end_line=node.end_line,
-            text=self._snippet(node),
-            destinations=tuple(destinations) or use.destinations,
-            settled=use.settled or bool(destinations),
-            fields=held.fields,
-            parameters=held.parameters,
-            through=(*use.through, symbol),
-        )
 
     def _texts(self) -> None:
         """Every URL that is written down, whether or not a call is seen to take it."""
@@ -265,6 +272,25 @@ class _Reader:
             .split()
         )
         return text if len(text) <= _SNIPPET else f"{text[: _SNIPPET - 1]}…"
+
+
+def led(call: Call, use: Use, symbol: str, parameters: Sequence[str]) -> Use:
+    """The use that a call of ``symbol`` is, of what that function reaches."""
+    held = passed(call, parameters, use.parameters)
+    destinations, _ = _destinations(held.texts, use.reach)
+    return replace(
+        use,
+        symbol=call.symbol,
+        line=call.line,
+        end_line=call.end_line,
+        text=call.text,
+        destinations=tuple(destinations) or use.destinations,
+        settled=use.settled or bool(destinations),
+        fields=held.fields,
+        parameters=held.parameters,
+        through=(*use.through, symbol),
+        fresh=bool(destinations),
+    )
 
 
 def _package(entry: str) -> str:

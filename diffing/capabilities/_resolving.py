@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from diffing.capabilities.tables import SinkTable
 
 _STEPS = 40
+UNIMPORTED = "~"
+"""What the name of something starts with that no import of the file explains, where a package's files share names."""
+_OWN = frozenset({"self", "cls", "this"})
 _DEEPEST = 4  # names of names of names
 _HOLE = "{}"
 _LONGEST = 400
@@ -37,16 +40,15 @@ class Resolver:
         self.imports = {
             alias: name for statement in outline.imports for alias, name in table.bindings(statement) if alias
         }
-        self._wide = [
-            name for statement in outline.imports for alias, name in table.bindings(statement) if alias == "*"
-        ]
+        self.wide = [name for statement in outline.imports for alias, name in table.bindings(statement) if alias == "*"]
         self._known: dict[tuple[int, int], str] = {}
 
     def name(self, node: Node, scope: Scope) -> str:
         """The dotted name of a callee or reference as it is imported.
 
         ``requests.Session.post`` for ``self.session.post`` where ``self.session`` was set to ``requests.Session()``;
-        "" where nothing is known of it. A name in this file is that name after a slash.
+        "" where nothing is known of it. A name in this file is that name after a slash, one that other files of the
+        package may have is after ``~.``.
         """
         known = self._known.get((id(node), id(scope)))
         if known is None:
@@ -82,7 +84,7 @@ class Resolver:
         if kind is Kind.INDEX or (kind is Kind.OTHER and node.text.startswith("await") and node.children):
             return node.children[0]
         if kind is Kind.NAME:
-            return self._of_name(node.text, scope) or self._rooted(node.text, parts)
+            return self._of_name(node.text, scope) or self._rooted(node.text, parts, scope)
         return ""
 
     def _loaded(self, call: Node) -> str:
@@ -120,12 +122,16 @@ class Resolver:
             if name in owner.parameters:
                 return None
             owner = owner.parent
-        return None
+        bare = not self._table.apart and name not in self.imports  # Go names a field by its owner only
+        return self._outline.fields.get(name) if bare else None
 
     def _of_own(self, node: Node, scope: Scope) -> Node | None:
-        """The same for ``self.name``."""
-        if node.children[0].kind is Kind.NAME and node.children[0].text in {"self", "cls", "this"}:
+        """The same for ``self.name``; in Go for ``s.name``, where ``s`` is no package."""
+        root = node.children[0]
+        if root.kind is Kind.NAME and root.text in _OWN:
             return self._of_name(node.children[1].text, scope)
+        if root.kind is Kind.NAME and self._table.apart and root.text not in self.imports:
+            return self._outline.fields.get(node.children[1].text)
         return None
 
     def _fetched(self, call: Node, scope: Scope) -> tuple[Node, str] | None:
@@ -138,16 +144,34 @@ class Resolver:
         texts = self.texts(arguments[positions[1]], scope)
         return arguments[positions[0]], texts[0] if len(texts) == 1 and _HOLE not in texts[0] else "*"
 
-    def _rooted(self, root: str, parts: list[str]) -> str:
+    def _rooted(self, root: str, parts: list[str], scope: Scope) -> str:
         tail = list(reversed(parts))
         if root in self.imports:
             return ".".join([self.imports[root], *tail])
-        if root in self._outline.defined or root in {"self", "cls"}:
-            return "/" + ".".join([root, *tail])
+        own = self._in_file(root, tail, scope)
+        if own:
+            return f"/{own}"
         if root in self._table.builtins:
             return ".".join([root, *tail])
-        below = (".".join([prefix, root, *tail]) for prefix in self._wide if root[:1].isupper())
-        return next((name for name in below if self._table.find(name)), "")
+        below = (".".join([prefix, root, *tail]) for prefix in self.wide if root[:1].isupper())
+        known = next((name for name in below if self._table.find(name)), "")
+        if not known and self._table.shared and (root[:1].isupper() or not tail) and root not in scope.parameters:
+            return ".".join([UNIMPORTED, root, *tail])
+        return known
+
+    def _in_file(self, root: str, tail: list[str], scope: Scope) -> str:
+        """The function of this file that a name without an import is, as its symbol; "" where it is none."""
+        defined = self._outline.defined
+        if root in _OWN:
+            return ".".join([root, *tail]) if len(tail) == 1 else ""  # what an attribute of its own is cannot be told
+        if root in defined:
+            return tail[-1] if self._table.apart and tail and tail[-1] in defined else ".".join([root, *tail])
+        owner: Scope | None = scope if root not in scope.parameters else None
+        while owner is not None and owner.symbol:
+            if f"{owner.symbol}.{root}" in defined:
+                return ".".join([owner.symbol, root, *tail])
+            owner = owner.parent
+        return ""
 
     def texts(self, node: Node, scope: Scope, depth: int = 0) -> list[str]:
         """The texts that an expression can be, with ``{}`` for what cannot be told; none where nothing can."""

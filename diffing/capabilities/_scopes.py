@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from diffing._naming import dotted
@@ -35,6 +36,7 @@ class Scope:
     returns: list[Node] = field(default_factory=list)
     entry: bool = False
     depth: int = 0
+    holder: bool = False  # a class, not a function
 
     def found(self, name: str) -> list[Node]:
         """What a name is set to, in the nearest scope that sets it."""
@@ -50,12 +52,16 @@ class Scope:
 
 @dataclass(eq=False, slots=True)
 class Outline:
-    """A file: its scopes, the import statements, and the names that functions and classes in it have."""
+    """A file: its scopes, the import statements, and the names that functions and classes in it have.
+
+    ``fields`` are the types that attributes of its classes are declared with.
+    """
 
     scopes: list[Scope]
     imports: list[Node]
     defined: dict[str, Scope]
     texts: list[tuple[Node, Scope]]
+    fields: dict[str, Node] = field(default_factory=dict)
 
 
 def outline(root: Node) -> Outline:
@@ -74,7 +80,9 @@ def _visit(node: Node, scope: Scope, result: Outline, *, decorated: bool) -> lis
     if kind in {Kind.FUNCTION, Kind.CLASS}:
         return _definition(node, scope, result, decorated=decorated)
     if kind is Kind.OTHER:
-        return _other(node, scope)
+        return _other(node, scope, result)
+    if kind is Kind.BLOCK:
+        _declared(node, scope, result)
     if kind is Kind.IMPORT:
         result.imports.append(node)
         return []
@@ -82,7 +90,7 @@ def _visit(node: Node, scope: Scope, result: Outline, *, decorated: bool) -> lis
         result.texts.append((node, scope))
     if kind in _REFERRING:
         return _referring(node, scope)
-    _bind(node, scope)
+    _bind(node, scope, result)
     return [(child, scope, False) for child in node.children[1 if kind is Kind.KEYWORD else 0 :]]
 
 
@@ -103,9 +111,13 @@ def _referring(node: Node, scope: Scope) -> list[_Visit]:
     return [(child, scope, False) for child in [*below, *rest]]
 
 
-def _other(node: Node, scope: Scope) -> list[_Visit]:
+def _other(node: Node, scope: Scope, result: Outline) -> list[_Visit]:
     if node.text == "type":
         return []
+    if node.text.startswith("field_declaration") and len(node.children) > 1:  # a member of a Go struct
+        name, kind = node.children[0], node.children[-1]
+        if name.kind is Kind.NAME:
+            result.fields.setdefault(name.text, _inner_type(kind))
     if node.text.startswith("decorated_definition"):
         handler = any(_is_route(child) for child in node.children)
         return [(child, scope, handler) for child in node.children]
@@ -115,7 +127,16 @@ def _other(node: Node, scope: Scope) -> list[_Visit]:
     return [(child, scope, False) for child in node.children]
 
 
-def _bind(node: Node, scope: Scope) -> None:
+def _declared(block: Node, scope: Scope, result: Outline) -> None:
+    """Take down the types that stand before names: ``Client client;`` in Java."""
+    for kind, named in pairwise(block.children):
+        if named.kind is Kind.ASSIGN and kind.kind is Kind.NAME and kind.text[:1].isupper():
+            name = named.children[0]
+            if name.kind is Kind.NAME:
+                (scope.types if scope.parameters or not scope.holder else result.fields).setdefault(name.text, kind)
+
+
+def _bind(node: Node, scope: Scope, result: Outline) -> None:
     """Take down what a statement sets."""
     kind = node.kind
     if kind is Kind.RETURN:
@@ -123,15 +144,22 @@ def _bind(node: Node, scope: Scope) -> None:
     elif kind in {Kind.ASSIGN, Kind.AUGMENT, Kind.FOR} and len(node.children) > 1:
         _assign(scope, node.children[0], node.children[1])
         if kind is Kind.ASSIGN and len(node.children) > 2 and node.children[2].kind is not Kind.NOTHING:  # noqa: PLR2004 - target, value, type
-            scope.types.setdefault(dotted(node.children[0]), _inner_type(node.children[2]))
+            types = result.fields if scope.holder else scope.types
+            types.setdefault(dotted(node.children[0]), _inner_type(node.children[2]))
 
 
 def _definition(node: Node, scope: Scope, result: Outline, *, decorated: bool) -> list[_Visit]:
     name = node.children[0].text
     symbol = scope.symbol if scope.depth >= _DEEPEST else f"{scope.symbol}.{name}" if scope.symbol else name
-    inner = Scope(symbol, scope, depth=scope.depth + 1, entry=decorated)
+    inner = Scope(symbol, scope, depth=scope.depth + 1, entry=decorated, holder=node.kind is Kind.CLASS)
     if node.kind is Kind.FUNCTION:
         inner.parameters = _parameters(node.children[1], inner)
+        for receiver in [child for child in node.children[2:] if child.kind is Kind.PARAMETERS]:
+            _parameters(receiver, inner)
+        for child in node.children[1].children:
+            if any(part.text.startswith("accessibility_modifier") for part in child.children):  # a member too
+                name = child.children[0].text
+                result.fields.setdefault(name, inner.types.get(name, child))
     result.scopes.append(inner)
     result.defined.setdefault(symbol, inner)
     return [(child, inner, False) for child in node.children[1:]]
@@ -148,9 +176,13 @@ def _parameters(node: Node, scope: Scope) -> tuple[str, ...]:
             types = [part for part in child.children if part.kind is Kind.OTHER and part.text.startswith("type")]
             if types:
                 scope.types[name.text] = _inner_type(types[0])
-            elif child.kind is Kind.DEFAULT and len(child.children) > 2 and child.children[2].kind in _NAMING:  # noqa: PLR2004 - name, value, type
-                scope.types[name.text] = child.children[2]
+            elif child.kind is Kind.DEFAULT and len(child.children) > 2 and _is_type(child.children[2]):  # noqa: PLR2004 - name, value, type
+                scope.types[name.text] = _inner_type(child.children[2])
     return tuple(names)
+
+
+def _is_type(node: Node) -> bool:
+    return node.kind in _NAMING or (node.kind is Kind.OTHER and "type" in node.text.partition(" ")[0])
 
 
 def _inner_type(node: Node) -> Node:
@@ -190,6 +222,8 @@ def _set(scope: Scope, target: Node, value: Node) -> None:
     if base.kind is Kind.MEMBER:  # attributes are known to the whole file
         while owner.parent is not None:
             owner = owner.parent
+        if value.kind is Kind.NAME and value.text in scope.types:  # self.client = client, whose type is told
+            owner.types.setdefault(name, scope.types[value.text])
     owner.values.setdefault(name, []).append(value)
     if base is not target:
         owner.values[name].extend(target.children[1:])

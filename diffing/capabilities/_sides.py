@@ -11,7 +11,7 @@ from diffing.capabilities.tables import Reach
 from evidence import Location
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from diffing._facts import Facts
     from diffing.capabilities._facts import Capabilities, Use
@@ -39,11 +39,15 @@ Place = tuple[Reach, str]
 
 
 class Side(NamedTuple):
-    """One side of one file, with its uses by what they do and the package that does it."""
+    """One side of one file, with its uses by what they do and the package that does it.
+
+    ``far`` are those by way of other files.
+    """
 
     facts: Facts
     held: Capabilities
     uses: Mapping[Place, Sequence[Use]]
+    far: Mapping[Place, Sequence[Use]]
 
     def destinations(self) -> Iterator[Destination]:
         """Every destination that it names or reaches."""
@@ -61,19 +65,25 @@ def side_of(facts: Facts | None) -> Side | None:
     if facts is None or facts.capabilities is None:
         return None
     uses: dict[Place, list[Use]] = defaultdict(list)
+    far: dict[Place, list[Use]] = defaultdict(list)
     for use in facts.capabilities.uses:
-        if not use.through:
+        if use.origin:
+            far[use.reach, use.package].append(use)
+        elif not use.through:
             uses[use.reach, use.package].append(use)
-    return Side(facts, facts.capabilities, uses)
+    return Side(facts, facts.capabilities, uses, far)
 
 
 class Base:
-    """What base could do, over all changed files: ``left`` is what a file of it no longer does."""
+    """What base could do, over all changed files: ``left`` is what a file of it no longer does.
 
-    def __init__(self, sides: Sequence[Sides]) -> None:
+    ``hosts`` are destinations that base names, there and in the files that were opened beside them.
+    """
+
+    def __init__(self, sides: Sequence[Sides], hosts: Iterable[str] = ()) -> None:
         self.places: set[Place] = set()
         self.left: set[Place] = set()
-        self.hosts: set[str] = set()
+        self.hosts: set[str] = set(hosts)
         for old, new in sides:
             if old is None:
                 continue

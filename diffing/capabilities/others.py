@@ -95,6 +95,8 @@ GO_SINKS = SinkTable(
     },
     bindings=by_path,
     capitals=False,
+    shared=True,
+    apart=True,
 )
 
 _JVM = {
@@ -158,6 +160,7 @@ JVM_SINKS = SinkTable(
         **sinks(Reach.CODE, "readObject", 0),
     },
     builtins=word_set("Runtime ProcessBuilder Class System sys"),
+    shared=True,
 )
 
 RUST_SINKS = SinkTable(
@@ -204,6 +207,7 @@ RUBY_SINKS = SinkTable(
         **sinks(Reach.LOG, "Rails.logger logger", bare=False),
     },
     bindings=no_bindings,
+    shared=True,
     builtins=word_set("""
 Net HTTParty Faraday RestClient HTTP Excon Typhoeus Curl URI TCPSocket UDPSocket Socket system exec spawn Open3 IO
 Process Kernel eval Marshal YAML Aws Google Azure Fog Kafka Rdkafka Bunny Mail SendGrid Twilio Sentry Raven Datadog

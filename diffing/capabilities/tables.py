@@ -70,6 +70,8 @@ class SinkTable:
         builtins: names that are there without an import.
         loading: calls that import what their argument names.
         capitals: a name that starts with a capital makes an object, whose methods reach out.
+        shared: files of a package see each other's names without an import.
+        apart: methods stand beside their type, not in it.
     """
 
     sinks: Mapping[str, Sink | None]
@@ -80,6 +82,8 @@ class SinkTable:
     builtins: frozenset[str] = frozenset()
     loading: frozenset[str] = frozenset()
     capitals: bool = True
+    shared: bool = False
+    apart: bool = False
 
     def find(self, name: str) -> tuple[str, Sink] | None:
         """The entry for a dotted name: the longest that it is or lies below."""

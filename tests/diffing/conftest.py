@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from diffing._around import Around
 from diffing._compare import Comparison, Outcome
 from diffing._content import Change, Side
 
@@ -25,7 +26,8 @@ def compare_trees(
     before: Mapping[str, bytes], after: Mapping[str, bytes], renamed: Mapping[str, str] | None = None
 ) -> Outcome:
     renamed = dict(renamed or {})
-    comparison = Comparison()
+    around = Around(lambda: [*before, *after], lambda path, most: after.get(path, b"")[:most] or None)
+    comparison = Comparison(around=around)
     for path in sorted(before.keys() | after.keys()):
         if path in renamed.values() or before.get(path) == after.get(path):
             continue

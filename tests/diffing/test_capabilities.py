@@ -18,14 +18,19 @@ if TYPE_CHECKING:
 
     from diffing._compare import Outcome
 
-CASES = tomllib.loads((Path(__file__).parent / "corpus/capabilities.toml").read_text("utf-8"))["case"]
+CASES = [
+    case
+    for name in ("capabilities", "capabilities_elsewhere")
+    for case in tomllib.loads((Path(__file__).parent / f"corpus/{name}.toml").read_text("utf-8"))["case"]
+]
 OWN = {"capability-added", "destination-added", "data-field-exposed"}
 
 
 def sides(case: dict[str, Any]) -> tuple[dict[str, bytes], dict[str, bytes]]:
     path = case.get("path", "app/send.py")
     trees = [tree if isinstance(tree, dict) else {path: tree} for tree in (case["before"], case["after"])]
-    before, after = ({at: text.encode() for at, text in tree.items()} for tree in trees)
+    around = case.get("around", {})
+    before, after = ({at: text.encode() for at, text in {**around, **tree}.items()} for tree in trees)
     return before, after
 
 

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Following calls out of changed files: into files that did not change, and into each other.
+
+Only what takes data out or makes code counts here. Nothing is opened for a change whose files call the same functions
+with the same data as before; else both sides are followed, so that what base reached already is not new.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from diffing.capabilities._reading import led
+from diffing.capabilities.tables import OUTWARD, Reach
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from diffing.capabilities._calls import Call
+    from diffing.capabilities._elsewhere import Elsewhere, Found
+    from diffing.capabilities._facts import Capabilities, Use
+
+FOLLOWED = OUTWARD | {Reach.CODE}
+_HOPS = 4  # files on the way from a call to the sink
+_MOST_USES = 20  # of one function that are told apart
+_MOST_CALLS = 20_000
+_MOST_INSIDE = 500  # functions of one file that a call leads to
+_CONSTRUCTORS = ("__init__", "constructor", "initialize")
+
+Function = tuple[str, str]  # path and symbol
+
+
+class Followed(NamedTuple):
+    """A side of a file, as it is followed."""
+
+    path: str
+    language: str
+    held: Capabilities
+
+
+class Opener(Protocol):
+    """Reads files that did not change."""
+
+    def may_hold(self, path: str, word: str) -> bool:
+        """Whether a file is worth opening for a name."""
+
+    def open(self, path: str) -> Followed | None:
+        """The file; None where it cannot be read."""
+
+
+@dataclass(slots=True)
+class Following:
+    """What came of following.
+
+    ``unresolved`` are calls that lead to a file but to no function in it, by path; ``cut`` how many calls of a file
+    were not followed to their end; ``hosts`` the destinations of the files that were opened.
+    """
+
+    unresolved: dict[str, list[Call]] = field(default_factory=dict)
+    cut: dict[str, int] = field(default_factory=dict)
+    hosts: set[str] = field(default_factory=set)
+
+
+def follow(pairs: Sequence[tuple[Followed | None, Followed | None]], elsewhere: Elsewhere, opener: Opener) -> Following:
+    """Add to both sides of every pair the uses that calls into other files lead to."""
+    result = Following()
+    changed = {side.path for pair in pairs for side in pair if side is not None}
+    heads = _World({new.path: new for _, new in pairs if new}, changed, elsewhere, opener)
+    bases = _World({old.path: old for old, _ in pairs if old}, changed, elsewhere, opener)
+    left = _MOST_CALLS
+    reached = False
+    for old, new in pairs:
+        if new is None:
+            continue
+        before = {call.said for call in old.held.beyond} if old is not None else set()
+        fresh = [call for call in new.held.beyond if call.said not in before or heads.leads_into_changes(call, new)]
+        far = heads.far
+        for call in fresh[:left]:
+            found = heads.reached_by(call, new)
+            reached = reached or bool(found)
+            if found is None and call.said not in before:
+                result.unresolved.setdefault(new.path, []).append(call)
+        cut = new.held.uncounted + max(0, len(fresh) - left) + heads.far - far
+        if cut:
+            result.cut[new.path] = cut
+        left = max(0, left - len(fresh))
+    if reached:
+        for world, side in _sides(pairs, bases, heads):
+            side.held.uses += [
+                use for call in side.held.beyond[:_MOST_CALLS] for use in world.reached_by(call, side) or ()
+            ]
+    result.hosts = heads.hosts | bases.hosts
+    return result
+
+
+def _sides(
+    pairs: Sequence[tuple[Followed | None, Followed | None]], bases: _World, heads: _World
+) -> Iterator[tuple[_World, Followed]]:
+    for old, new in pairs:
+        if old is not None:
+            yield bases, old
+        if new is not None:
+            yield heads, new
+
+
+class _World:
+    """One side of the repository: its changed files as they are there, and the others."""
+
+    def __init__(
+        self, sides: Mapping[str, Followed], changed: AbstractSet[str], elsewhere: Elsewhere, opener: Opener
+    ) -> None:
+        self._sides, self._changed, self._elsewhere, self._opener = sides, changed, elsewhere, opener
+        self._reached: dict[tuple[Function, int], list[Use]] = {}
+        self._functions: dict[tuple[Found, str, str, int], Function | None] = {}
+        self._under_way: set[Function] = set()
+        self.hosts: set[str] = set()
+        self.far = 0
+
+    def leads_into_changes(self, call: Call, side: Followed) -> bool:
+        """Whether a call may lead into a file that changed."""
+        found = self._elsewhere.find(call.name, side.path, side.language, side.held.wide)
+        return found is not None and not self._changed.isdisjoint(found.paths)
+
+    def reached_by(self, call: Call, side: Followed, hops: int = 1) -> list[Use] | None:
+        """The uses that a call is; None where it leads to a file that has no such function."""
+        found = self._elsewhere.find(call.name, side.path, side.language, side.held.wide)
+        if found is None:
+            return []
+        function = self._function(found, call.written, side.language, hops)
+        target = self._side(function[0]) if function is not None else None
+        if function is None or target is None:
+            return None
+        path, symbol = function
+        parameters = target.held.parameters.get(symbol, ())
+        way = f"{symbol} of {path}"
+        uses = [
+            replace(led(call, use, way, parameters), origin=use.origin or path)
+            for use in self._of(function, target, hops)
+        ]
+        return list({(use.reach, use.package, use.fields, use.destinations): use for use in uses}.values())
+
+    def _side(self, path: str) -> Followed | None:
+        if path in self._changed:
+            return self._sides.get(path)
+        side = self._opener.open(path)
+        if side is not None:
+            self.hosts |= {one.value for use in side.held.uses for one in use.destinations}
+            self.hosts |= {named.destination.value for named in side.held.named}
+        return side
+
+    def _function(self, found: Found, written: str, language: str, hops: int) -> Function | None:
+        key = (found, written, language, hops)
+        if key not in self._functions:
+            self._functions[key] = self._looked_for(found, written, language, hops)
+        return self._functions[key]
+
+    def _looked_for(self, found: Found, written: str, language: str, hops: int) -> Function | None:
+        """The one function that a name is, in one of several files."""
+        name = found.symbol or written
+        known: list[Function] = []
+        for path in found.paths:
+            alone = len(found.paths) == 1
+            if not alone and path not in self._changed and not self._opener.may_hold(path, name.rpartition(".")[2]):
+                continue
+            side = self._side(path)
+            if side is None:
+                continue
+            symbol = _symbol(name, side.held)
+            if symbol is not None:
+                known.append((path, symbol))
+            elif alone and hops < _HOPS:
+                first, _, rest = name.partition(".")
+                alias = ".".join(filter(None, (side.held.aliases.get(first), rest)))
+                on = self._elsewhere.find(alias, path, language) if first in side.held.aliases else None
+                again = self._function(on, written, language, hops + 1) if on is not None else None
+                known += [again] if again is not None else []
+        exact = [one for one in known if one[1] == name] or known
+        return exact[0] if len(exact) == 1 else None
+
+    def _of(self, function: Function, target: Followed, hops: int) -> list[Use]:
+        """What a function reaches, itself and by what it calls; with its parameters where they reach it too."""
+        if (function, hops) in self._reached or function in self._under_way:
+            return self._reached.get((function, hops), [])
+        symbol = function[1]
+        self._under_way.add(function)
+        inside = _inside(symbol, target.held)
+        self.far += len(inside) == _MOST_INSIDE
+        found: dict[object, Use] = {}
+        own = [use for use in target.held.uses if not use.origin and use.symbol in inside]
+        for use in sorted([*own, *self._further(target, inside, hops)], key=lambda use: use.symbol != symbol):
+            if use.reach in FOLLOWED and not use.quiet:
+                at = use if use.symbol == symbol else _within(use)
+                found.setdefault((at.reach, at.package, at.parameters, at.destinations), at)
+        self._under_way.discard(function)
+        self._reached[function, hops] = list(found.values())[:_MOST_USES]
+        return self._reached[function, hops]
+
+    def _further(self, target: Followed, inside: AbstractSet[str], hops: int) -> Iterator[Use]:
+        calls = [call for call in target.held.beyond if call.symbol in inside]
+        if hops >= _HOPS:
+            self.far += len(calls)
+            return
+        for call in calls:
+            yield from self.reached_by(call, target, hops + 1) or ()
+
+
+def _symbol(name: str, held: Capabilities) -> str | None:
+    """The symbol of a file that a name is: itself, or the only one that ends so; a class is its constructor."""
+    symbols = held.parameters
+    found = [name] if name in symbols else [one for one in symbols if one.endswith(f".{name}")]
+    last = name.rpartition(".")[2]
+    found = found or [one for one in symbols if one.rpartition(".")[2] == last and one not in held.classes]
+    if len(found) != 1:
+        return None
+    symbol = found[0]
+    if symbol in held.classes:
+        made = [f"{symbol}.{one}" for one in (*_CONSTRUCTORS, last)]
+        symbol = next((one for one in made if one in symbols), symbol)
+    return symbol
+
+
+def _inside(symbol: str, held: Capabilities) -> set[str]:
+    """A function, the functions within it, and those of its file that they call."""
+    found, stack = {symbol}, [symbol]
+    while stack and len(found) < _MOST_INSIDE:
+        at = stack.pop()
+        owner = at.rpartition(".")[0]
+        within = [] if at in held.classes else [one for one in held.parameters if one.startswith(f"{at}.")]
+        called = [
+            one
+            for name in sorted(held.calls.get(at, ()))
+            for one in (name, f"{owner}.{name}", *(f"{name}.{made}" for made in _CONSTRUCTORS))
+            if one in held.parameters
+        ]
+        for one in (*within, *called):
+            if one not in found and len(found) < _MOST_INSIDE:
+                found.add(one)
+                stack.append(one)
+    return found
+
+
+def _within(use: Use) -> Use:
+    """A use by a function that is called on the way: what it is handed is not known to be the caller's."""
+    last = use.symbol.rpartition(".")[2]
+    return replace(use, parameters=frozenset(), fields=frozenset(), through=(*use.through, last))

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls into files that did not change: what is opened for them, how far, and what is said of the rest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from diffing import _around
+from diffing._around import Around
+from diffing._compare import Comparison
+from diffing._content import Change, Side
+from diffing.capabilities import Elsewhere
+
+if TYPE_CHECKING:
+    import pytest
+
+    from diffing._compare import Outcome
+
+CLIENT = b"import requests\ndef send(body):\n    requests.post('https://a.partner.net', json=body)\n"
+OLD = b"from shop.client import send\ndef score(item, user):\n    send(item.title)\n    return 1\n"
+NEW = OLD.replace(b"item.title", b"user.email")
+
+
+def compared(before: bytes, after: bytes, around: dict[str, bytes]) -> tuple[Outcome, list[str]]:
+    """What comparing one file gives, and the files that were read for it."""
+    opened: list[str] = []
+
+    def read(path: str, most: int) -> bytes | None:
+        opened.append(path)
+        return around[path] if len(around[path]) <= most else None
+
+    comparison = Comparison(around=Around(lambda: ["shop/rank.py", *around], read))
+    old, new = (Side(name, "file", len(one), one) for name, one in (("1", before), ("2", after)))
+    comparison.add(Change("shop/rank.py", None, "modified", old, new))
+    return comparison.finish(), opened
+
+
+def rules(outcome: Outcome) -> list[tuple[str, str]]:
+    return [(finding.rule, str(finding.evidence.get("kind"))) for finding in outcome.findings]
+
+
+def test_a_change_whose_calls_are_as_before_opens_no_file() -> None:
+    outcome, opened = compared(OLD, OLD.replace(b"return 1", b"return 2"), {"shop/client.py": CLIENT})
+    assert not opened
+    assert ("data-field-exposed", "http") not in rules(outcome)
+
+
+def test_only_files_on_the_way_are_opened() -> None:
+    outcome, opened = compared(OLD, NEW, {"shop/client.py": CLIENT, "shop/other.py": CLIENT, "shop/more.py": CLIENT})
+    assert opened == ["shop/client.py"]
+    assert ("data-field-exposed", "http") in rules(outcome)
+
+
+def chain(length: int) -> dict[str, bytes]:
+    """Files that call each other, the last of them with the sink."""
+    sending = "from shop.client{} import send as on\ndef send(body):\n    on(body)\n"
+    files = {f"shop/client{at or ''}.py": sending.format(at + 1).encode() for at in range(length)}
+    return {**files, f"shop/client{length or ''}.py": CLIENT}
+
+
+def test_a_way_of_four_files_is_followed_and_a_longer_one_is_told() -> None:
+    outcome, _ = compared(OLD, NEW, chain(3))
+    assert ("data-field-exposed", "http") in rules(outcome)
+    outcome, _ = compared(OLD, NEW, chain(4))
+    assert rules(outcome) == [("capability-added", "calls")]
+    assert outcome.findings[0].evidence["cut"] == 1
+
+
+def test_files_that_call_each_other_end() -> None:
+    around = {
+        "shop/client.py": b"from shop.back import on\ndef send(body):\n    on(body)\n",
+        "shop/back.py": b"from shop.client import send\nimport requests\ndef on(body):\n    send(body)\n"
+        b"    requests.post('https://a.partner.net', json=body)\n",
+    }
+    outcome, _ = compared(OLD, NEW, around)
+    assert ("data-field-exposed", "http") in rules(outcome)
+
+
+def test_a_file_that_is_too_large_or_one_too_many_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    large = CLIENT + b"#" * _around.MAX_BYTES
+    outcome, _ = compared(OLD, NEW, {"shop/client.py": large})
+    assert rules(outcome) == [("capability-added", "calls")]
+    assert outcome.findings[0].evidence["names"] == ["shop.client.send"]
+    monkeypatch.setattr(_around, "MAX_OPENED", 1)
+    outcome, _ = compared(OLD, NEW, chain(2))
+    assert ("data-field-exposed", "http") not in rules(outcome)
+
+
+def test_names_lead_to_files_by_the_habits_of_each_language() -> None:
+    paths = """
+    src/shop/net/__init__.py src/shop/net/client.py tools/run.py web/lib/api.ts web/lib/index.js web/app.ts app/go.mod
+    app/net/client.go app/net/client_test.go src/main/java/com/acme/net/Client.java crate/src/net/mod.rs crate/src/rank.rs
+    src/main/java/com/acme/rank/Ranker.java app/services/net/my_client.rb
+    """.split()
+    elsewhere = Elsewhere(paths, lambda _path: b"module example.com/app // the app\n")
+
+    def found(name: str, at: str, language: str) -> tuple[tuple[str, ...], str] | None:
+        one = elsewhere.find(name, at, language, ["com.acme.net"])
+        return (one.paths, one.symbol) if one is not None else None
+
+    client = ("src/shop/net/client.py",)
+    assert found("shop.net.client.Client.post", "tools/run.py", "python") == (client, "Client.post")
+    assert found(".client.send", "src/shop/net/__init__.py", "python") == (client, "send")
+    assert found("..net.send", "src/shop/net/client.py", "python") == (("src/shop/net/__init__.py",), "send")
+    assert found("....send", "src/shop/net/client.py", "python") is None
+    assert found("numpy.dot", "tools/run.py", "python") is None
+    assert found("./lib/api.send", "web/app.ts", "typescript") == (("web/lib/api.ts",), "send")
+    assert found("./lib.send", "web/app.ts", "typescript") == (("web/lib/index.js",), "send")
+    assert found("./lib/api.js.send", "web/app.ts", "typescript") == (("web/lib/api.ts",), "send")
+    assert found("../../../x.send", "web/app.ts", "typescript") is None
+    assert found("@acme/api.send", "web/app.ts", "typescript") is None
+    assert found("example.com/app/net.New.Post", "app/main.go", "go") == (("app/net/client.go",), "New.Post")
+    assert found("example.com/application/net.New", "app/main.go", "go") is None
+    java = ("src/main/java/com/acme/net/Client.java",)
+    assert found("com.acme.net.Client.post", "src/main/java/com/acme/rank/Ranker.java", "java") == (java, "Client.post")
+    assert found("~.Client.post", "src/main/java/com/acme/rank/Ranker.java", "java") == (java, "Client.post")
+    assert found("net.send", "crate/src/rank.rs", "rust") == (("crate/src/net/mod.rs",), "send")
+    ruby = ("app/services/net/my_client.rb",)
+    assert found("~.Net.MyClient.push", "app/models/ranker.rb", "ruby") == (ruby, "Net.MyClient.push")
