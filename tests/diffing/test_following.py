@@ -87,12 +87,15 @@ def test_a_file_that_is_too_large_or_one_too_many_is_told(monkeypatch: pytest.Mo
 
 
 def test_names_lead_to_files_by_the_habits_of_each_language() -> None:
-    paths = """
-    src/shop/net/__init__.py src/shop/net/client.py tools/run.py web/lib/api.ts web/lib/index.js web/app.ts app/go.mod
-    app/net/client.go app/net/client_test.go src/main/java/com/acme/net/Client.java crate/src/net/mod.rs crate/src/rank.rs
-    src/main/java/com/acme/rank/Ranker.java app/services/net/my_client.rb
-    """.split()
-    elsewhere = Elsewhere(paths, lambda _path: b"module example.com/app // the app\n")
+    python = ["src/shop/net/__init__.py", "src/shop/net/client.py", "tools/run.py"]
+    script = ["web/lib/api.ts", "web/lib/index.js", "web/app.ts"]
+    go = ["app/go.mod", "app/net/client.go", "app/net/client_test.go"]
+    java = ("src/main/java/com/acme/net/Client.java",)
+    ranker = "src/main/java/com/acme/rank/Ranker.java"
+    others = ["crate/src/net/mod.rs", "crate/src/rank.rs", "app/services/net/my_client.rb"]
+    elsewhere = Elsewhere(
+        [*python, *script, *go, *java, ranker, *others], lambda _path: b"module example.com/app // the app\n"
+    )
 
     def found(name: str, at: str, language: str) -> tuple[tuple[str, ...], str] | None:
         one = elsewhere.find(name, at, language, ["com.acme.net"])
@@ -111,9 +114,8 @@ def test_names_lead_to_files_by_the_habits_of_each_language() -> None:
     assert found("@acme/api.send", "web/app.ts", "typescript") is None
     assert found("example.com/app/net.New.Post", "app/main.go", "go") == (("app/net/client.go",), "New.Post")
     assert found("example.com/application/net.New", "app/main.go", "go") is None
-    java = ("src/main/java/com/acme/net/Client.java",)
-    assert found("com.acme.net.Client.post", "src/main/java/com/acme/rank/Ranker.java", "java") == (java, "Client.post")
-    assert found("~.Client.post", "src/main/java/com/acme/rank/Ranker.java", "java") == (java, "Client.post")
+    assert found("com.acme.net.Client.post", ranker, "java") == (java, "Client.post")
+    assert found("~.Client.post", ranker, "java") == (java, "Client.post")
     assert found("net.send", "crate/src/rank.rs", "rust") == (("crate/src/net/mod.rs",), "send")
     ruby = ("app/services/net/my_client.rb",)
     assert found("~.Net.MyClient.push", "app/models/ranker.rb", "ruby") == (ruby, "Net.MyClient.push")
