@@ -32,7 +32,7 @@ _DEPLOYING = word_set("""
 .devcontainer mise .mise .vscode
 """)
 _HOW = re.compile(
-    r"(?:docker-)?compose[\w.-]*\.ya?ml|dvc\.(?:yaml|lock)|\.pre-commit-config\.yaml|pyproject\.toml|package\.json|cargo\.toml|"
+    r"schema\.rb|structure\.sql|(?:docker-)?compose[\w.-]*\.ya?ml|dvc\.(?:yaml|lock)|\.pre-commit-config\.yaml|pyproject\.toml|package\.json|cargo\.toml|"
     r"(?:pixi|mise|\.mise|ruff|taplo|rustfmt|clippy)\.toml|tsconfig[\w.-]*\.json|setup\.cfg|tox\.ini|\.eslintrc[\w.]*"
 )
 _SEPARATORS = re.compile(r"[./\\:]+")
@@ -93,7 +93,7 @@ def _is_example(path: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _says_how(path: str) -> bool:
-    """Whether a file holds words in another language, or how things are built or deployed: nothing ranks by it."""
+    """Whether a file holds words in another language, or how things are built, deployed or laid out in a database."""
     pure = PurePosixPath(path)
     folders = {part.lower() for part in pure.parts[:-1]}
     return bool(folders & (_TRANSLATIONS | _DEPLOYING)) or bool(_HOW.fullmatch(pure.name.lower()))

@@ -12,7 +12,7 @@ from diffing._facts import Symbol
 from diffing._flow import Key
 from diffing._forms import body_form
 from diffing._naming import SCALARS, constant_value, dotted
-from diffing._scopes import scope_of
+from diffing._scopes import parameter_names, scope_of
 from diffing._statements import block_digests, sentinel_branches
 from diffing._words import is_score
 from diffing.languages import Kind
@@ -53,6 +53,9 @@ class CodeReader(Expressions):
         function = node.kind is Kind.FUNCTION
         scope = scope_of(node) if function else None
         inner = context.inside(name, scope)
+        for receiver in node.children[2:] if function else ():
+            if receiver.kind is Kind.PARAMETERS:
+                self.facts.receivers.update(parameter_names(receiver))
         self.facts.symbols.setdefault(
             inner.symbol,
             Symbol(name, body_form(node), node.line, node.end_line, tuple(sorted(scope.parameters)) if scope else ()),
@@ -135,7 +138,8 @@ class CodeReader(Expressions):
         return [(child, context.bound(None)) for child in node.children]
 
     def asserted(self, node: Node, context: Context) -> Visits:
-        return [(child, replace(context, binding=None, sinks=set())) for child in node.children]
+        what = node.children[:1]  # the message says nothing that the program does
+        return [(child, replace(context, binding=None, sinks=set())) for child in what]
 
     def branch(self, node: Node, context: Context, rest: str = "") -> Visits:
         condition, so, *otherwise = node.children

@@ -11,6 +11,7 @@ from diffing._facts import Condition
 from diffing._flow import Feeds
 from diffing._placing import FilePair, Places, grouped, placed, without_equal
 from diffing._placing import Placed as AnyPlaced
+from diffing._renamed import Written, only_renamed
 from diffing._words import GROUPING, IDENTITY, SCOPE, words
 from evidence import Finding, Severity
 
@@ -21,9 +22,6 @@ Placed = AnyPlaced[Condition]
 
 _ALIKE = 0.3  # share of names that two conditions have in common to be one, changed
 _MOST_COMPARED = 200
-_TOKEN = re.compile(r"\w+|[^\w\s]")
-_PARTS = re.compile(r"[./\\:]+")
-_RECEIVER = 2  # letters: what Go calls the value that a method is of
 _JOINS = re.compile(r"\b(?:and|or)\b|&|\|")
 
 
@@ -81,28 +79,12 @@ def _condition_changed(old: Placed, new: Placed) -> Finding:
     severity = Severity.LOW if before.trivial or after.trivial else Severity.MEDIUM
     return Finding(
         "condition-changed",
-        Severity.INFO if _only_owners(old, new) else severity,
+        Severity.INFO if only_renamed(Written(before.text, old.facts), Written(after.text, new.facts)) else severity,
         f"Condition {what}: {cut(after.text)}",
         f"It was: {before.text}.{reach(feeds)}",
         at(new.facts, after),
         evidence,
         (new.facts.path, after.symbol, before.form, after.form),
-    )
-
-
-def _only_owners(old: Placed, new: Placed) -> bool:
-    """Whether two conditions ask the same of a receiver or module of another name."""
-    before, after = (_TOKEN.findall(item.fact.text) for item in (old, new))
-    if len(before) != len(after):
-        return False
-    modules = [{part for name in item.facts.imports for part in _PARTS.split(name)} for item in (old, new)]
-    return all(
-        one == other
-        or (
-            following == "."
-            and all(len(name) <= _RECEIVER or name in its for name, its in zip((one, other), modules, strict=True))
-        )
-        for one, other, following in zip(before, after, [*after[1:], ""], strict=True)
     )
 
 

@@ -149,7 +149,10 @@ class Symbol:
 
 @dataclass(slots=True)
 class Facts:
-    """Everything read from one side of one file."""
+    """Everything read from one side of one file.
+
+    ``receivers`` are the names that methods standing beside their type (in Go) have for its value.
+    """
 
     path: str
     module: str
@@ -164,6 +167,7 @@ class Facts:
     symbols: dict[str, Symbol] = field(default_factory=dict)
     uses: Counter[str] = field(default_factory=Counter)
     imports: set[str] = field(default_factory=set)
+    receivers: set[str] = field(default_factory=set)
     constants: Mapping[str, Value] = field(default_factory=dict)
     capabilities: Capabilities | None = None
 

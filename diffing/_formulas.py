@@ -10,6 +10,7 @@ from diffing._facts import Formula
 from diffing._flow import Feeds
 from diffing._placing import FilePair, Place, Places, grouped, placed, without_equal
 from diffing._placing import Placed as AnyPlaced
+from diffing._renamed import Written, only_renamed
 from evidence import Finding, Severity
 
 if TYPE_CHECKING:
@@ -69,7 +70,9 @@ def _formula_changed(old: Placed, new: Placed) -> Finding:
     }
     return Finding(
         "formula-changed",
-        Severity.MEDIUM,
+        Severity.INFO
+        if only_renamed(Written(before.text, old.facts), Written(after.text, new.facts))
+        else Severity.MEDIUM,
         f"Formula of {after.target} changed: {cut(after.text)}",
         f"It was: {before.text}.{reach(feeds)}",
         at(new.facts, after),

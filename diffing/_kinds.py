@@ -67,7 +67,7 @@ _NAMED = {
 _DEPENDENCIES = re.compile(
     r"(?:.*requirements.*\.(?:txt|in|lock)|constraints.*\.txt|.*\.lock|package-lock\.json|npm-shrinkwrap\.json|pnpm-lock\.yaml|"
     r"go\.sum|go\.mod|pipfile|environment\.ya?ml|setup\.cfg|build\.sbt|pom\.xml|(?:build|settings)\.gradle(?:\.kts)?|"
-    r"gradle\.lockfile|gemfile)",
+    r"gradle\.lockfile|gemfile|(?:[\w-]+\.)?conda-lock\.ya?ml)",
     re.IGNORECASE,
 )
 _VENDORED = word_set(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``Pipfile.lock``, ``pnpm-lock.yaml`` and ``Gemfile``."""
+"""``Pipfile.lock``, ``pnpm-lock.yaml``, ``conda-lock.yml`` and ``Gemfile``."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _PYPI = re.compile(r"https://pypi\.(?:org|python\.org)/simple/?$")
 _RUBYGEMS = re.compile(r"https?://rubygems\.org/?$")
 _PNPM_KEY = re.compile(r"/?((?:@[^@/]+/)?[^@/]+)[@/]([^()]+)(?:\(.*)?$")
+_CONDA = ("https://conda.anaconda.org/conda-forge/", "https://files.pythonhosted.org/", "https://pypi.org/")
 _FORGES = {"github": "https://github.com/", "gist": "https://gist.github.com/", "bitbucket": "https://bitbucket.org/"}
 
 
@@ -78,6 +79,32 @@ def pnpm_lock(content: str) -> Declared:
         result.dependencies.append(
             Dependency(name, version, entry.line, version, source, hashes, "", locked=True, scripts=scripts)
         )
+    return result
+
+
+def conda_lock(content: str) -> Declared:
+    """``conda-lock.yml``: what is locked for each platform, from conda and from pip."""
+    result = Declared("conda")
+    root = _lowered(content, ".yaml")
+    top = root if root.kind is Kind.MAP else next((one for one in root.children if one.kind is Kind.MAP), root)
+    listed = [pair.children[-1] for pair in _pairs(top) if pair.children[0].text == "package"]
+    for entry in (one for sequence in listed for one in sequence.children):
+        fields = {pair.children[0].text: pair.children[-1] for pair in _pairs(entry)}
+        if "name" not in fields or "version" not in fields:
+            continue
+        said = {key: node.text for key, node in fields.items()}
+        source = Source()
+        address = re.match(r"https?://[^/]+/(?:[^/]+/)?", said.get("url", ""))
+        if address and not address.group().startswith(_CONDA):
+            source = Source("url", address.group())
+        hashes = frozenset(pair.children[-1].text for pair in _pairs(fields.get("hash")))
+        line = fields["name"].line
+        result.dependencies.append(
+            Dependency(
+                said["name"].lower(), said["version"], line, said["version"], source, hashes,
+                said.get("platform", ""), locked=True,
+            )
+        )  # fmt: skip
     return result
 
 

@@ -47,6 +47,7 @@ _BY_NAME: dict[str, Callable[[str], Declared]] = {
     "environment.yaml": _others.environment_yml,
 }
 _REQUIREMENTS = re.compile(r"(?:.*requirements.*\.(?:txt|in|lock)|constraints.*\.txt|requirements)")
+_CONDA_LOCK = re.compile(r"(?:[\w-]+\.)?conda-lock\.ya?ml")
 _IN_FOLDER = re.compile(r"requirements/[^/]+\.(?:txt|in|lock)$")
 _SETTINGS = {
     "libs.versions.toml": re.compile(""),
@@ -67,6 +68,8 @@ def _reader(path: str) -> Callable[[str], Declared] | None:
     name = PurePosixPath(path).name.lower()
     if name in _BY_NAME:
         return _BY_NAME[name]
+    if _CONDA_LOCK.fullmatch(name):
+        return _locks.conda_lock
     if _REQUIREMENTS.fullmatch(name) or _IN_FOLDER.search(path.lower()):
         return _python.requirements
     return None
