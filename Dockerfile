@@ -8,7 +8,7 @@ RUN /opt/countersign/bin/pip install --no-cache-dir --no-deps --no-build-isolati
 
 FROM python:3.11-slim-bookworm
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends bubblewrap git openssh-client \
+    && apt-get install -y --no-install-recommends bubblewrap git gpg openssh-client \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --create-home --home-dir /var/lib/countersign countersign
 COPY --from=build /opt/countersign /opt/countersign

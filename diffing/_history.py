@@ -6,7 +6,7 @@ Whether signatures verify is told only where a reviewer says who may sign (``_si
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from diffing._evidence import cut
@@ -34,11 +34,15 @@ class Read(NamedTuple):
     messages: list[str]
 
 
-def read_history(repository: Repository, base: str, head: str, signers: Path | None = None) -> Read:
-    """The history between two commits; a merge says nothing of its own. ``signers`` is who may sign, if anybody must.
+def read_history(
+    repository: Repository, base: str, head: str, signers: Path | None = None, keyring: Path | None = None
+) -> Read:
+    """The history between two commits; a merge says nothing of its own.
+
+    ``signers`` and ``keyring`` are who may sign, by SSH and OpenPGP, if anybody must.
 
     Raises:
-        InputError: the file of signers cannot be read.
+        InputError: a file of signers cannot be read.
         SandboxMissingError: there is one, and nothing to verify signatures with.
     """
     if base == head:
@@ -50,14 +54,16 @@ def read_history(repository: Repository, base: str, head: str, signers: Path | N
         unread = NotAnalysed(PLACE, f"history not read: {error}", "history")
         return Read(None, [], [unread], [repository.message(head)])
     signed = sum(commit.signature is not None for _, commit in commits)
-    findings = list(authorship_findings([commit for _, commit in commits], by_list=signers is not None))
-    checked = check(commits, signers) if signers is not None else None
+    by_list = signers is not None or keyring is not None
+    findings = list(authorship_findings([commit for _, commit in commits], by_list=by_list))
+    checked = check(commits, signers, keyring) if by_list else None
     findings += signature_findings(checked or ())
     verified = sum(one.outcome == "verified" for one in checked) if checked is not None else None
     if not ancestor:
         findings.append(_rewritten(repository, base, head))
     messages = [commit.message for _, commit in commits if len(commit.parents) <= 1]
-    return Read(History(len(commits), signed, ancestor, verified), findings, [], messages)
+    kinds = Counter(commit.signature for _, commit in commits if commit.signature is not None)
+    return Read(History(len(commits), signed, ancestor, verified, dict(sorted(kinds.items()))), findings, [], messages)
 
 
 def _rewritten(repository: Repository, base: str, head: str) -> Finding:

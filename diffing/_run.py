@@ -47,6 +47,7 @@ def diff(  # noqa: PLR0913 - each is something a reviewer has beside the two com
     wheels: tuple[Path, Path] | None = None,
     keys: Keys | None = None,
     signers: Path | None = None,
+    keyring: Path | None = None,
 ) -> Diff:
     """What changed between ``base`` and ``head``: files, findings worst first, and what was not analysed.
 
@@ -63,20 +64,21 @@ def diff(  # noqa: PLR0913 - each is something a reviewer has beside the two com
         wheels: folders of the wheels that base and head are installed from, to compare too.
         keys: the reviewer's, for statements of provenance beside models.
         signers: a file of allowed signers, as of ssh-keygen: every commit is then to be signed by one of them.
+        keyring: the same for OpenPGP, as exported by gpg; with both, either will do.
 
-    Not checked here: OpenPGP signatures of commits, what artifacts outside the repository hold, and what code that did
+    Not checked here: X.509 signatures of commits, what artifacts outside the repository hold, and what code that did
     not change does with what did, apart from references by name and from where calls into it lead.
 
     Raises:
         RepositoryError: a ref that names no commit, or a repository that cannot be read.
         InputError: wheels, or a file of signers, that cannot be read.
-        SandboxMissingError: signers are given, and ssh-keygen is not installed.
+        SandboxMissingError: signers are given, and ssh-keygen or gpg is not installed.
     """
     rules = rules or ReviewerRules()
     old, new = repository.snapshot(base), repository.snapshot(head)
     weights = Weights(repository, new.commit, keys or Keys())
     outcome = _compared(repository, old.commit, new.commit, rules, weights)
-    read = read_history(repository, old.commit, new.commit, signers)
+    read = read_history(repository, old.commit, new.commit, signers, keyring)
     fresh = [file.path for file in outcome.files if file.status in {"added", "renamed"}]
     collisions = collision_findings(map(printable, repository.tree(new.commit)), fresh) if fresh else ()
     inside = compare_wheels(*wheels, rules.fields) if wheels is not None else Wheels([], [])

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether SSH signatures of commits verify against the reviewer's own list of who may sign with which key.
+"""Whether signatures of commits verify against the reviewer's own lists of who may sign with which key.
 
-The list is an ``allowed_signers`` file as in ssh-keygen(1). OpenPGP and X.509 signatures are not verified. A key that
-is valid for some time only counts by the time that the commit says it was made, as git has it.
+For SSH that is an ``allowed_signers`` file as in ssh-keygen(1), for OpenPGP a keyring. X.509 signatures are not
+verified. A key that is valid for some time only counts by the time that the commit says it was made, as git has it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from diffing._evidence import cut
+from diffing._openpgp import Signer, verifier, verify
 from evidence import Finding, InputError, SandboxMissingError, Severity
 
 if TYPE_CHECKING:
@@ -40,13 +41,37 @@ class Checked(NamedTuple):
     by: str = ""
 
 
-def check(commits: Sequence[tuple[str, Commit]], allowed: Path) -> list[Checked]:
+def check(commits: Sequence[tuple[str, Commit]], allowed: Path | None, keyring: Path | None) -> list[Checked]:
     """How the signature of each commit comes out; beyond ``MOST`` commits they are not verified.
 
+    A signature of a kind that there is no list for is not verified either.
+
     Raises:
-        InputError: the list cannot be read.
-        SandboxMissingError: ssh-keygen is not installed.
+        InputError: a list cannot be read.
+        SandboxMissingError: ssh-keygen or gpg is needed and not installed.
     """
+    ssh = _ssh(allowed) if allowed is not None else None
+    gpg = verifier(keyring) if keyring is not None else None
+    found = []
+    with tempfile.TemporaryDirectory(prefix="signatures-") as folder:
+        place = Path(folder)
+        for at, (commit, parsed) in enumerate(commits):
+            if parsed.signature is None:
+                found.append(Checked(commit, "unsigned"))
+            elif at >= MOST or len(parsed.armored) > _LONGEST:
+                found.append(Checked(commit, "not-verified"))
+            elif parsed.signature == "ssh" and ssh is not None and allowed is not None:
+                (place / "signature").write_bytes(parsed.armored)
+                found.append(_verified(commit, parsed, ssh, allowed.absolute(), place / "signature"))
+            elif parsed.signature == "openpgp" and gpg is not None:
+                signer = verify(gpg, place, parsed.armored, parsed.payload, _seconds(parsed.payload))
+                found.append(_by_key(commit, parsed, signer))
+            else:
+                found.append(Checked(commit, "not-verified"))
+    return found
+
+
+def _ssh(allowed: Path) -> list[str]:
     program = shutil.which("ssh-keygen")
     if program is None:
         raise SandboxMissingError(
@@ -54,18 +79,17 @@ def check(commits: Sequence[tuple[str, Commit]], allowed: Path) -> list[Checked]
         )
     if not allowed.is_file():
         raise InputError(f"{allowed}: no such file of allowed signers")
-    found = []
-    with tempfile.TemporaryDirectory(prefix="signatures-") as folder:
-        place = Path(folder)
-        for at, (commit, parsed) in enumerate(commits):
-            if parsed.signature is None:
-                found.append(Checked(commit, "unsigned"))
-            elif parsed.signature != "ssh" or at >= MOST or len(parsed.armored) > _LONGEST:
-                found.append(Checked(commit, "not-verified"))
-            else:
-                (place / "signature").write_bytes(parsed.armored)
-                found.append(_verified(commit, parsed, [program, "-Y"], allowed.absolute(), place / "signature"))
-    return found
+    return [program, "-Y"]
+
+
+def _by_key(commit: str, parsed: Commit, signer: Signer | bool) -> Checked:  # noqa: FBT001 - what gpg says
+    if isinstance(signer, bool):
+        return Checked(commit, "unknown" if signer else "bad")
+    return Checked(commit, "verified" if signer.name.lower() in _own(parsed) else "another", signer.name)
+
+
+def _own(parsed: Commit) -> set[str]:
+    return {parsed.committer.email.lower(), parsed.author.email.lower()}
 
 
 def _verified(commit: str, parsed: Commit, program: list[str], allowed: Path, signature: Path) -> Checked:
@@ -77,17 +101,22 @@ def _verified(commit: str, parsed: Commit, program: list[str], allowed: Path, si
         return Checked(commit, "unknown" if known is not None else "bad")
     for principal in principals.split():
         if _run([*program, "verify", *common, "-n", "git", "-I", principal], parsed.payload) is not None:
-            own = {parsed.committer.email.lower(), parsed.author.email.lower()}
-            return Checked(commit, "verified" if principal.lower() in own else "another", principal[:200])
+            known_by = "verified" if principal.lower() in _own(parsed) else "another"
+            return Checked(commit, known_by, principal[:200])
     return Checked(commit, "bad")
 
 
-def _at(payload: bytes) -> list[str]:
+def _seconds(payload: bytes) -> int | None:
     match = _WHEN.search(payload.partition(b"\n\n")[0])
-    if match is None:
+    return int(match.group(1)) if match is not None else None
+
+
+def _at(payload: bytes) -> list[str]:
+    seconds = _seconds(payload)
+    if seconds is None:
         return []
     try:
-        moment = datetime.fromtimestamp(int(match.group(1)), UTC)
+        moment = datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
         return []
     return [f"-Overify-time={moment:%Y%m%d%H%M%S}Z"]
@@ -113,7 +142,7 @@ _FINDINGS: dict[Outcome, tuple[str, Severity, str]] = {
     "not-verified": (
         "signed, not verified",
         _LOW,
-        f"OpenPGP and X.509 are not, nor is what comes after {MOST} commits.",
+        f"Neither is X.509, nor a kind that there is no list of signers for, nor what comes after {MOST} commits.",
     ),
 }
 

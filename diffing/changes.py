@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from evidence import Digest, Finding, Severity, Snapshot, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from diffing.artifacts.provenance import Provenance
 
 SCHEMA = "countersign/diff/v1"
@@ -78,19 +80,22 @@ class History:
     """The commits between base and head: how many, how many carry a signature, and whether base is an ancestor.
 
     ``verified`` counts those that one of the reviewer's allowed signers made, as author or committer; None where no
-    such list is given: signed then means no more than that there is a signature.
+    such list is given: signed then means no more than that there is a signature. ``signatures`` counts them by kind
+    (ssh, openpgp, x509).
     """
 
     commits: int
     signed: int
     ancestor: bool
     verified: int | None = None
+    signatures: Mapping[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The history as it stands in the document."""
         return {
             "commits": self.commits,
             "signed": self.signed,
+            "signatures": dict(self.signatures),
             "verified": self.verified,
             "base_is_ancestor": self.ancestor,
         }

@@ -42,6 +42,7 @@ def compare(context: Context, job: Job, repository: Repository, base: str) -> Di
         wheels=wheels,
         keys=_keys(context, job),
         signers=context.platform(job.platform).allowed_signers,
+        keyring=context.platform(job.platform).openpgp_keyring,
     )
     return replace(result, not_analysed=(*result.not_analysed, *missing))
 

@@ -95,6 +95,7 @@ class Platform(BaseModel):
     wheels: Path | None = None
     provenance_keys: Path | None = None
     allowed_signers: Path | None = None
+    openpgp_keyring: Path | None = None
 
     @model_validator(mode="after")
     def _usable(self) -> Platform:
@@ -156,4 +157,5 @@ def read_platforms(path: Path) -> tuple[Platform, ...]:
 def _from(folder: Path, platform: Platform) -> dict[str, Path | None]:
     paths = {"panel": platform.panel, "rules": platform.rules, "wheels": platform.wheels}
     paths |= {"provenance_keys": platform.provenance_keys, "allowed_signers": platform.allowed_signers}
+    paths |= {"openpgp_keyring": platform.openpgp_keyring}
     return {name: folder / path if path is not None else None for name, path in paths.items()}

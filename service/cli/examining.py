@@ -33,6 +33,10 @@ _Signers = Annotated[
     Path | None,
     typer.Option("--allowed-signers", help="Who may sign commits, as in ssh-keygen(1): each must be signed."),
 ]
+_Keyring = Annotated[
+    Path | None,
+    typer.Option("--openpgp-keyring", help="The same by OpenPGP: public keys as gpg --export writes them."),
+]
 _Limit = Annotated[str, typer.Option("--fail-on", help="The least severity that fails: info to critical.")]
 
 
@@ -61,6 +65,7 @@ def diff_command(  # noqa: PLR0913 - one parameter an option
     ] = None,
     provenance_keys: _Keys = None,
     allowed_signers: _Signers = None,
+    openpgp_keyring: _Keyring = None,
     title: Annotated[str | None, typer.Option(help="What the change says of itself; the messages by default.")] = None,
     format: Annotated[str, typer.Option(help="text, json or sarif.")] = "text",  # noqa: A002 - the option's name
     fail_on: _Limit = "high",
@@ -75,7 +80,7 @@ def diff_command(  # noqa: PLR0913 - one parameter an option
         result = diffing.diff(
             repository, base, head, baseline=baseline, rules=own, title=title, wheels=wheels,
             keys=diffing.read_keys(provenance_keys) if provenance_keys else None,
-            signers=allowed_signers,
+            signers=allowed_signers, keyring=openpgp_keyring,
         )  # fmt: skip
     verdict = result.verdict_at(severity)
     document = {**result.to_json(), "verdict": verdict.value}
@@ -172,6 +177,7 @@ def review_command(  # noqa: PLR0913 - one parameter an option
     rules: _Rules = None,
     provenance_keys: _Keys = None,
     allowed_signers: _Signers = None,
+    openpgp_keyring: _Keyring = None,
     format: Annotated[str, typer.Option(help="json, html or sarif.")] = "json",  # noqa: A002 - the option's name
 ) -> None:
     """Diff and audit a change, and report. Without a panel the verdict is at best inconclusive."""
@@ -182,7 +188,9 @@ def review_command(  # noqa: PLR0913 - one parameter an option
     with confine.Repository.open(repo) as repository, tempfile.TemporaryDirectory(prefix="countersign-") as folder:
         _two(repository, base, head)
         keys = diffing.read_keys(provenance_keys) if provenance_keys else None
-        result = diffing.diff(repository, base, head, rules=own, keys=keys, signers=allowed_signers)
+        result = diffing.diff(
+            repository, base, head, rules=own, keys=keys, signers=allowed_signers, keyring=openpgp_keyring
+        )
         audited: Json | None = None
         if whom is not None:
             refs = {"base": base, "head": head, **({"anchor": anchor} if anchor else {})}

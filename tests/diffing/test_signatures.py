@@ -71,7 +71,9 @@ def test_a_commit_by_a_listed_key_of_its_committer_is_verified(signed: Signed) -
     signed.commit("second\n\nwith a body\n", signed.key("ada"))
     result = signed.diff()
     assert told(result) == []
-    assert result.to_json()["history"] == {"commits": 1, "signed": 1, "verified": 1, "base_is_ancestor": True}
+    assert result.to_json()["history"] == {
+        "commits": 1, "signed": 1, "signatures": {"ssh": 1}, "verified": 1, "base_is_ancestor": True,
+    }  # fmt: skip
     assert signed.diff(listed=False).to_json()["history"]["verified"] is None
 
 

@@ -104,6 +104,14 @@ def test_commits_are_held_against_the_platforms_list_of_signers(house: Any) -> N
     assert [one["evidence"]["kind"] for one in document["findings"]] == ["signature unsigned"]
 
 
+def test_commits_are_held_against_the_platforms_keyring(house: Any) -> None:
+    (house.place / "data" / "keys.gpg").write_bytes(b"")
+    configure(house, openpgp_keyring="keys.gpg")
+    document = compared(house, house.branch("more", {"README": "words\n"}))
+    assert document["history"]["verified"] == 0
+    assert [one["evidence"]["kind"] for one in document["findings"]] == ["signature unsigned"]
+
+
 def wheel(folder: Path, source: str) -> None:
     folder.mkdir(parents=True)
     with zipfile.ZipFile(folder / "ranklib-1.0-py3-none-any.whl", "w") as archive:
