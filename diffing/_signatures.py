@@ -101,8 +101,8 @@ def _verified(commit: str, parsed: Commit, program: list[str], allowed: Path, si
         return Checked(commit, "unknown" if known is not None else "bad")
     for principal in principals.split():
         if _run([*program, "verify", *common, "-n", "git", "-I", principal], parsed.payload) is not None:
-            known_by = "verified" if principal.lower() in _own(parsed) else "another"
-            return Checked(commit, known_by, principal[:200])
+            by_own = principal.lower() in _own(parsed)
+            return Checked(commit, "verified" if by_own else "another", principal[:200])
     return Checked(commit, "bad")
 
 
