@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -30,8 +30,15 @@ class Attribute:
     codes: Codes
 
 
-def attributes(frame: pl.DataFrame, *, without: str) -> tuple[tuple[Attribute, ...], tuple[str, ...]]:
-    """The columns of a panel's table that can be searched, by name, and the names of those that cannot.
+class Attributes(NamedTuple):
+    """The columns of a table that can be searched, by name, and the names of those that cannot."""
+
+    found: tuple[Attribute, ...]
+    left: tuple[str, ...]
+
+
+def attributes(frame: pl.DataFrame, *, without: str) -> Attributes:
+    """The columns of a panel's table as attributes.
 
     Text, booleans and small whole numbers go by value, other numbers, dates and times by five bands of about equal
     size. Text of more than 100 values is left out, as are columns of one value. ``without`` is the identifier's column.
@@ -45,7 +52,7 @@ def attributes(frame: pl.DataFrame, *, without: str) -> tuple[tuple[Attribute, .
             left.append(name)
         else:
             found.append(attribute)
-    return tuple(found), tuple(left)
+    return Attributes(tuple(found), tuple(left))
 
 
 def _attribute(column: pl.Series) -> Attribute | None:

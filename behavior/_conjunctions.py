@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from behavior._attributes import attributes, each_value
+from behavior._attributes import each_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    import polars as pl
-
-    from behavior._attributes import Value
+    from behavior._attributes import Attributes, Value
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 Integers = np.ndarray[Any, np.dtype[np.int64]]
@@ -76,19 +74,18 @@ class Conjunctions:
         return Conjunctions(tuple(self.parts[number] for number in numbers), self.meets[:, numbers])
 
 
-def conditions(frame: pl.DataFrame, rows: Integers, *, without: str, least: int) -> Conditions:
+def conditions(columns: Attributes, height: int, rows: Integers, *, least: int) -> Conditions:
     """The conditions that at least ``least`` of ``rows`` meet and at most 60 % of them, without those met by the same.
 
     The 300 met by most are kept, in order of column and value.
     """
-    found, left = attributes(frame, without=without)
-    position = np.full(frame.height, -1, dtype=np.int64)
+    position = np.full(height, -1, dtype=np.int64)
     position[rows] = np.arange(len(rows))
     names: list[Condition] = []
     members: list[Integers] = []
     everywhere: list[Integers] = []
     known: set[bytes] = set()
-    for name, value, of_value in each_value(found):
+    for name, value, of_value in each_value(columns.found):
         inside = np.sort(position[of_value][position[of_value] >= 0])
         if not least <= len(inside) <= _LARGEST * len(rows) or inside.tobytes() in known:
             continue
@@ -102,7 +99,7 @@ def conditions(frame: pl.DataFrame, rows: Integers, *, without: str, least: int)
         tuple(names[number] for number in kept),
         _columns([members[number] for number in kept], len(rows)),
         tuple(everywhere[number] for number in kept),
-        (*left, *([f"{more} conditions that the fewest meet"] if more else [])),
+        (*columns.left, *([f"{more} conditions that the fewest meet"] if more else [])),
     )
 
 

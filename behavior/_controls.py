@@ -21,9 +21,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from behavior._attributes import attributes
-from behavior._labels import counted_popularity
-
 if TYPE_CHECKING:
     from behavior.panels import Panel
 
@@ -48,11 +45,8 @@ def control_groups(panel: Panel, items: Integers) -> Controls:
 
     Columns that part the shown items in the same way count once.
     """
-    frame = panel.items
-    if "popularity" not in frame.columns:
-        frame = frame.with_columns(counted_popularity(frame, panel.histories).alias("popularity"))
     found: list[Integers] = []
-    for attribute in attributes(frame, without="item_id")[0]:
+    for attribute in (*panel.item_attributes.found, *panel.popularity.found):
         _, first, codes = np.unique(attribute.codes[items], return_index=True, return_inverse=True)
         codes = np.argsort(np.argsort(first))[codes]  # numbered as they come: equal partitions look the same
         if len(first) > 1 and not any(np.array_equal(codes, other) for other in found):

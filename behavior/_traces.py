@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from behavior._attributes import attributes
 from behavior._probed import thinned
 from behavior._random import keyed
 from behavior._strata import by_stratum, exposure_strata
@@ -193,10 +192,10 @@ def _keys(
     """Keys by colour refinement: what one is, then who saw it or what one saw, and so on. Sums are modulo 2**64."""
     seen = sum(before + after for before, after in sides.values()).astype(np.uint64)
     of_items = _mixed(rank.astype(np.uint64))
-    for attribute in attributes(panel.items, without="item_id")[0]:
+    for attribute in panel.item_attributes.found:
         of_items = _mixed(of_items + attribute.codes[items].astype(np.uint64))
     of_users = np.zeros(len(users), dtype=np.uint64)
-    for attribute in attributes(panel.users, without="user_id")[0]:
+    for attribute in panel.user_attributes.found:
         of_users = _mixed(of_users + attribute.codes[users].astype(np.uint64))
     for _ in range(_ROUNDS):
         of_users = _mixed(of_users + seen @ of_items)

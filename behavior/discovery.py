@@ -130,8 +130,8 @@ def _any_moved(found: Traces) -> bool:
 
 
 def _space(panel: Panel, found: Traces, primary: Sequence[Cell]) -> _Space:
-    items = conditions(panel.items, found.items, without="item_id", least=2 * FEWEST_ITEMS)
-    users = conditions(panel.users, found.users, without="user_id", least=2 * FEWEST_USERS)
+    items = conditions(panel.item_attributes, panel.items.height, found.items, least=2 * FEWEST_ITEMS)
+    users = conditions(panel.user_attributes, panel.users.height, found.users, least=2 * FEWEST_USERS)
     alone = singles(users)
     groups = stacked([alone, extended(users, alone, least=2 * FEWEST_USERS)], len(found.users))
     largest = np.argsort(-groups.sizes, kind="stable")[:_MOST_GROUPS]

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from behavior._attributes import Attributes, attributes
 from behavior._ids import RowNumbers
 from behavior._label_documents import LearntLabel, read_labels
-from behavior._labels import Cohort, Slice, build_cohorts, build_match, build_slices
+from behavior._labels import Cohort, Slice, build_cohorts, build_match, build_slices, counted_popularity
 from behavior._panel_toml import PanelToml, read_panel_toml
 from behavior._tables import find_table, read_table, require_known, require_unique, table_digest
 from evidence import Digest, PanelError, document_digest
@@ -81,6 +82,24 @@ class Panel:
     def item_rows(self) -> dict[str, int]:
         """Row number of every item id."""
         return {name: row for row, name in enumerate(self.items["item_id"])}
+
+    @cached_property
+    def item_attributes(self) -> Attributes:
+        """The items' columns by value and by band."""
+        return attributes(self.items, without="item_id")
+
+    @cached_property
+    def user_attributes(self) -> Attributes:
+        """The users' columns by value and by band."""
+        return attributes(self.users, without="user_id")
+
+    @cached_property
+    def popularity(self) -> Attributes:
+        """Bands of how many events of the histories items have, where no column of theirs says how popular they are."""
+        if "popularity" in self.items.columns:
+            return Attributes((), ())
+        counted = counted_popularity(self.items, self.histories).alias("popularity")
+        return attributes(counted.to_frame(), without="item_id")
 
     def summary(self) -> dict[str, Any]:
         """The panel as it stands in an audit document: no identifiers, no attributes."""

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from behavior._attributes import attributes
 from behavior._histories import held_out, told
 from behavior._probed import Probed, thinned
 from behavior._weights import position_weights
@@ -191,7 +190,7 @@ def _catalogue(panel: Panel, base: Slates, head: Slates) -> list[Measure]:
 
 
 def _codes(panel: Panel) -> Codes:
-    found, _ = attributes(panel.items, without="item_id")
+    found = panel.item_attributes.found
     if not found:
         return np.zeros((panel.items.height, 0), dtype=np.int64)
     return np.column_stack([attribute.codes for attribute in found])

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from behavior._attributes import attributes, each_value
+from behavior._attributes import each_value
 from behavior._dealt import TOGETHER, Dealt
 from behavior._exploratory import Found, exploratory_cells
 from behavior._probed import Probed
@@ -127,8 +127,7 @@ def _groups(panel: Panel, found: Traces) -> list[_Group]:
     everyone = len(found.users)
     groups = [_Group(cohort.key, cohort.members) for cohort in panel.cohorts if cohort.key]
     declared = {group.key for group in groups}
-    columns, _ = attributes(panel.users, without="user_id")
-    for column, value, rows in each_value(columns):
+    for column, value, rows in each_value(panel.user_attributes.found):
         if ((column, value),) not in declared:
             groups.append(_Group(((column, value),), rows))
     sizes = [int(np.isin(group.users, found.users).sum()) for group in groups]

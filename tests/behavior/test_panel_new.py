@@ -123,7 +123,9 @@ def test_columns_a_panel_cannot_hold_are_left_out_by_name(tables: tuple[Path, Pa
     assert "# items: column 'tags' is left out: List(String) is no text" in text
 
 
-_NAMES = st.text(st.characters(blacklist_categories=("Cs",)), min_size=1, max_size=12)
+_NAMES = st.text(st.characters(blacklist_categories=("Cs",)), min_size=1, max_size=12).filter(
+    lambda name: name not in {"item_id", "user_id"}  # hypothesis draws words that it finds in the code
+)
 _VALUES: st.SearchStrategy[list[Any]] = st.one_of(
     st.lists(st.booleans() | st.none(), min_size=8, max_size=8),
     st.lists(st.floats(0, 1) | st.floats(), min_size=8, max_size=8),
