@@ -75,13 +75,14 @@ def revision_of(manifest: Mapping[str, Any]) -> Revision:
     )
 
 
-def facts(context: Context, row: RevisionRow, person_id: str | None = None) -> dict[str, Json]:
+def facts(context: Context, row: RevisionRow, person_id: str | None = None, *, waived: int = 0) -> dict[str, Json]:
     """The facts document of a revision as its review stands.
 
     Args:
         context: the data folder.
         row: the revision, reviewed.
         person_id: whose viewed marks count; everybody's if None.
+        waived: how many of the other files that person waives.
 
     Raises:
         ConflictError: it is not reviewed.
@@ -110,7 +111,7 @@ def facts(context: Context, row: RevisionRow, person_id: str | None = None) -> d
             _evidence("audit", row.audit_digest, audit, made.get(State.AUDITED)),
         ],
         findings=[_finding(finding, answers.get(finding["id"])) for finding in (*diff["findings"], *audit["findings"])],
-        files=Files(total=len(paths), viewed=len(paths & viewed), waived=0),
+        files=Files(total=len(paths), viewed=len(paths & viewed), waived=waived),
         people=[(entry["name"], entry["email"]) for entry in context.store.get_json(row.people_digest)],
         paths=paths | before,
     )

@@ -17,7 +17,19 @@ from typing import TYPE_CHECKING, Literal
 from confine import Repository
 from diffing import diff, hunks
 from evidence import CountersignError, InputError, NotFoundError
-from service import arrivals, bundling, judgement, log_lines, marks, passkeys, progress, reading, signing, trust
+from service import (
+    arrivals,
+    bundling,
+    inspected,
+    judgement,
+    log_lines,
+    marks,
+    passkeys,
+    progress,
+    reading,
+    signing,
+    trust,
+)
 from service.life import State
 from service.signing import Ballot
 from service.views import (
@@ -150,7 +162,11 @@ class Reviews:
         row = judgement.find(self._context, change_id, n)
         marks.mark_viewed(self._context.database, row.id, path, person=person, viewed=viewed)
 
-    def prepare_statement(
+    def viewed_by(self, change_id: int, n: int, person: Person) -> frozenset[str]:
+        """The files of a revision that this person marked as viewed: those that their statement counts."""
+        return inspected.viewed_by(self._context, judgement.find(self._context, change_id, n).id, person.id)
+
+    def prepare_statement(  # noqa: PLR0913 - one argument a field of the form
         self,
         change_id: int,
         n: int,
@@ -161,17 +177,19 @@ class Reviews:
         conditions: tuple[str, ...] = (),
         override: str = "",
         expedited: str = "",
+        waive: tuple[tuple[str, str], ...] = (),
     ) -> Prepared:
         """The exact bytes to sign, kept by nonce. ``override`` is the reason to approve in spite of the verdict.
 
-        ``expedited`` is the reason to approve under the policy's expedited lane.
+        ``expedited`` is the reason to approve under the policy's expedited lane; ``waive`` are paths that need no
+        look, each with why. What is neither viewed by this person nor waived is said to be not inspected.
 
         Raises:
             ConflictError: the revision is not ready, or is superseded.
             PermissionDeniedError: the roots file does not know the person.
             InputError: a decision that there is not, or conditions that do not go with it.
         """
-        ballot = Ballot(decision, meaning, conditions, override, expedited)
+        ballot = Ballot(decision, meaning, conditions, override, expedited, waive)
         return signing.prepare(self._context, change_id, n, person, ballot)
 
     def may_expedite(self) -> bool:

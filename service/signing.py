@@ -23,7 +23,7 @@ from evidence import (
     canonical,
     digest,
 )
-from service import carrying, expiry, judgement, later_reviews, ledger, passkeys, progress, trust
+from service import carrying, expiry, inspected, judgement, later_reviews, ledger, passkeys, progress, trust
 from service.arrivals import now
 from service.database import PersonRow, RevisionRow, SignoffRow, StatementRow
 from service.life import SIGNABLE, State, move
@@ -41,7 +41,6 @@ from signoff import (
     Vote,
     admits,
     build_statement,
-    coverage,
     envelope_from_ssh,
     pae,
     read_statement,
@@ -75,6 +74,7 @@ class Ballot:
     """What a reviewer decided, in their own words.
 
     ``override`` says why a verdict other than pass is overruled, ``expedited`` why the expedited lane is taken.
+    ``waive`` names files that need no look, each with why.
     """
 
     decision: str
@@ -82,6 +82,7 @@ class Ballot:
     conditions: tuple[str, ...] = ()
     override: str = ""
     expedited: str = ""
+    waive: tuple[tuple[str, str], ...] = ()
 
 
 def prepare(context: Context, change_id: int, n: int, person: Person, ballot: Ballot) -> Prepared:
@@ -98,10 +99,10 @@ def prepare(context: Context, change_id: int, n: int, person: Person, ballot: Ba
         raise InputError(f"decision {ballot.decision[:40]!r} is none of {', '.join(DECISIONS)}")
     if Decision(ballot.decision).approves:
         later_reviews.check(context, change_id, expedited=bool(ballot.expedited.strip()), moment=now())
-    document = judgement.facts(context, row, person.id)
-    context.store.put_json(document)
-    _record_needed(context, row, person, document)
-    payload = canonical(_statement(context, row, _known(context, person), ballot, document))
+    looked = inspected.inspected(context, row, person.id, ballot.waive)
+    context.store.put_json(looked.document)
+    _record_needed(context, row, person, looked.document)
+    payload = canonical(_statement(context, row, _known(context, person), ballot, looked))
     statement = read_statement(payload)
     with context.database.write() as session:
         session.add(
@@ -190,7 +191,7 @@ def finish(context: Context) -> None:
 
 
 def _statement(
-    context: Context, row: Row, known: KnownPerson, ballot: Ballot, document: dict[str, object]
+    context: Context, row: Row, known: KnownPerson, ballot: Ballot, looked: inspected.Inspected
 ) -> dict[str, object]:
     decision = Decision(ballot.decision)
     policy = trust.policy(context)
@@ -209,15 +210,16 @@ def _statement(
             decision=decision,
             meaning=ballot.meaning.strip()[:_MAX_MEANING] or _MEANINGS[decision],
             conditions=tuple(line.strip() for line in ballot.conditions if line.strip()),
+            not_inspected=looked.not_inspected,
             override=override,
             expedited=Hurry(reason=ballot.expedited.strip())
             if ballot.expedited.strip() and decision.approves
             else None,
         ),
-        coverage=coverage(document),
+        coverage=looked.coverage,
         reviewer=Reviewer(id=known.id, name=known.name, organization=known.organization, role=role),
         policy=PolicyReference.model_validate({"uri": "policy.toml", "digest": {"sha256": policy.digest}}),
-        evidence=judgement.evidence(context, row, document),
+        evidence=judgement.evidence(context, row, looked.document),
         declaration=known.independence.digest_for(known.id) if known.independence else DECLARATION_DIGEST,
         validity=Validity(secrets.token_urlsafe(24), moment, moment + life),
     )

@@ -13,7 +13,7 @@ from pydantic import Field
 from evidence import Digest, InputError, Json, Revision, Severity, Verdict, canonical, sha256_hex
 from signoff._strict import Count, Line, Sha256, StrictModel, Time, format_time, parse_time, read_document
 from signoff.requirements import ChangePerson, EvidenceFact, Facts, FindingFact
-from signoff.statement import Coverage, Statement, Waiver
+from signoff.statement import Coverage, Statement, WaivedFinding, Waiver
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -202,8 +202,17 @@ def policy_facts(
     )
 
 
-def coverage(document: Mapping[str, Json], waived: Iterable[Waiver] = ()) -> Coverage:
+def coverage(
+    document: Mapping[str, Json],
+    waived: Iterable[Waiver] = (),
+    findings: Iterable[WaivedFinding] | None = None,
+) -> Coverage:
     """The coverage for a statement about the review that a facts document describes.
+
+    Args:
+        document: the facts document.
+        waived: the files that were waived by name.
+        findings: those of the answered findings that are named, worst first; None where none are to be.
 
     Raises:
         InputError: other files are waived than the document counts.
@@ -212,14 +221,24 @@ def coverage(document: Mapping[str, Json], waived: Iterable[Waiver] = ()) -> Cov
     waivers = tuple(sorted(waived, key=lambda waiver: waiver.path))
     if len(waivers) != facts.files.waived:
         raise InputError(f"facts: {facts.files.waived} files waived, and {len(waivers)} named")
-    return Coverage(files=facts.files.total, viewed=facts.files.viewed, waived=waivers, **_answered(facts))
+    counts = _answered(facts)
+    named = None if findings is None else tuple(findings)
+    return Coverage(
+        files=facts.files.total,
+        viewed=facts.files.viewed,
+        waived=waivers,
+        waivedFindings=named,
+        waivedUnlisted=None if named is None else counts["answered"] - len(named),
+        **counts,
+    )
 
 
 def check_bound(facts: FactsDocument, statement: Statement) -> None:
     """Check that a facts document says what the statement that binds it says.
 
     Raises:
-        InputError: of another revision; evidence that the statement does not list; another coverage.
+        InputError: of another revision; evidence that the statement does not list; another coverage, or a finding
+            named as waived that was not answered so.
     """
     if f"sha256:{facts.revision.sha256}" != statement.revision:
         raise InputError("the facts are of another revision")
@@ -227,9 +246,19 @@ def check_bound(facts: FactsDocument, statement: Statement) -> None:
         if statement.evidence_digest(piece.name) != piece.digest.sha256:
             raise InputError(f"the statement does not list the {piece.name} that the facts are about")
     said = statement.predicate.coverage
-    known = Coverage(files=facts.files.total, viewed=facts.files.viewed, waived=said.waived, **_answered(facts))
+    known = said.model_copy(update={"files": facts.files.total, "viewed": facts.files.viewed, **_answered(facts)})
     if said != known or len(said.waived) != facts.files.waived:
         raise InputError("the statement's coverage is not that of the facts")
+    if said.waivedFindings is None:
+        return
+    if len(said.waivedFindings) + (said.waivedUnlisted or 0) != said.answered:
+        raise InputError("the statement does not account for every finding that was answered")
+    answered = {
+        (one.id, one.rule, one.severity, one.answer.kind, one.answer.by) for one in facts.findings if one.answer
+    }
+    for one in said.waivedFindings:
+        if (one.id, one.rule, one.severity, one.answer, one.by) not in answered:
+            raise InputError(f"the statement names {one.id} as waived, which was not answered so")
 
 
 def _answered(facts: FactsDocument) -> dict[str, int]:

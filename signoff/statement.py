@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from evidence import Digest, InputError, Revision, Verdict, canonical
+from evidence import Digest, InputError, Revision, Severity, Verdict, canonical
 from signoff._strict import (
     Count,
     GitId,
@@ -76,14 +76,31 @@ class Waiver(StrictModel):
     reason: Line
 
 
+class WaivedFinding(StrictModel):
+    """A finding that was answered and so left as it is: how, by whom, and why, as far as one line holds it."""
+
+    id: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+    rule: Line
+    severity: Severity
+    answer: Line
+    by: Line
+    reason: Line
+
+
 class Coverage(StrictModel):
-    """How much of the change was looked at: files viewed or waived, findings answered."""
+    """How much of the change was looked at: files viewed or waived, findings answered.
+
+    ``waivedFindings`` names the answered ones, worst first, and ``waivedUnlisted`` counts those that did not fit. A
+    statement of before they were named has neither.
+    """
 
     files: Count
     viewed: Count
     waived: tuple[Waiver, ...] = ()
     findings: Count
     answered: Count
+    waivedFindings: tuple[WaivedFinding, ...] | None = None  # noqa: N815
+    waivedUnlisted: Count | None = None  # noqa: N815
 
 
 class Reviewer(StrictModel):
@@ -247,7 +264,7 @@ def build_statement(  # noqa: PLR0913 - one argument a part of the document, all
         "scope": list(vote.scope),
         "conditions": list(vote.conditions),
         "notInspected": list(vote.not_inspected),
-        "coverage": coverage.model_dump(mode="json"),
+        "coverage": coverage.model_dump(mode="json", exclude_none=True),
         "reviewer": reviewer.model_dump(mode="json"),
         "independence": {"declarationDigest": _digest_set(declaration)},
         "policy": policy.model_dump(mode="json"),
@@ -308,6 +325,11 @@ def _check_coverage(coverage: Coverage) -> None:
     paths = [waiver.path for waiver in coverage.waived]
     if len(set(paths)) != len(paths):
         raise InputError("statement: a file waived twice")
+    if (coverage.waivedFindings is None) != (coverage.waivedUnlisted is None):
+        raise InputError("statement: waivedFindings and waivedUnlisted go together")
+    named = [finding.id for finding in coverage.waivedFindings or ()]
+    if len(set(named)) != len(named):
+        raise InputError("statement: a finding waived twice")
     if coverage.viewed + len(paths) > coverage.files or coverage.answered > coverage.findings:
         raise InputError("statement: its coverage counts more than there is")
 

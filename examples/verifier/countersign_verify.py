@@ -204,6 +204,7 @@ FACTS = shape(
     },
     {"paths": maybe(many(ADDRESS))},
 )
+WAIVED = shape({"id": NAMED, "rule": LINE, "severity": SEVERITY, "answer": LINE, "by": LINE, "reason": LINE})
 PREDICATE = shape(
     {
         "change": shape({"repository": LINE, "targetRef": LINE, "baseTree": GIT, "headTree": GIT, "headCommit": GIT}),
@@ -212,7 +213,11 @@ PREDICATE = shape(
         "scope": many(LINE, 1),
         "coverage": shape(
             {"files": count, "viewed": count, "findings": count, "answered": count},
-            {"waived": many(shape({"path": matches("(?s:.+)", 4096), "reason": LINE}))},
+            {
+                "waived": many(shape({"path": matches("(?s:.+)", 4096), "reason": LINE})),
+                "waivedFindings": maybe(many(WAIVED)),
+                "waivedUnlisted": maybe(count),
+            },
         ),
         "reviewer": shape({"id": LINE, "name": LINE, "organization": LINE, "role": LINE}),
         "independence": shape({"declarationDigest": SHA}),
@@ -872,6 +877,9 @@ class Verification:
             len(set(waived)) == len(waived) and coverage["viewed"] + len(waived) <= coverage["files"],
             "coverage beyond what there is",
         )
+        named = coverage.get("waivedFindings")
+        need((named is None) == (coverage.get("waivedUnlisted") is None), "waived findings half told")
+        need(len({one["id"] for one in named or ()}) == len(named or ()), "a finding waived twice")
         need(coverage["answered"] <= coverage["findings"], "coverage beyond what there is")
         need(predicate["signedAt"] < predicate["expiresAt"], "expires before it is signed")
 
@@ -943,6 +951,20 @@ class Verification:
                 (said["findings"], said["answered"]) == (len(facts["findings"]), answered),
                 "other coverage than the facts'",
             )
+            named = said.get("waivedFindings")
+            if named is not None:
+                told = {
+                    (one["id"], one["rule"], one["severity"], one["answer"]["kind"], one["answer"]["by"])
+                    for one in facts["findings"]
+                    if one.get("answer") is not None
+                }
+                need(len(named) + said["waivedUnlisted"] == answered, "not every answered finding is accounted for")
+                need(
+                    all(
+                        tuple(one[name] for name in ("id", "rule", "severity", "answer", "by")) in told for one in named
+                    ),
+                    "a finding named as waived that was not answered so",
+                )
             bound.add(evidence["facts"])
         if self.carry is not None:
             bound.add(self.check_carried())

@@ -11,6 +11,7 @@ from evidence import VERSION, Artifact, InputError, RepositoryError, Revision, d
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     from evidence import Snapshot
@@ -60,10 +61,25 @@ def recomputed(
             f"nothing was signed: the diff comes to {digest} here (version {VERSION}), the statement binds {stated}; "
             "give the rules that it was made with, or ask which version made it"
         )
+    _check_coverage(statement, {file.path for file in found.files})
     return (
         f"computed anew from {repo}: manifest and diff are the statement's ({len(found.files)} files, "
         f"{len(found.findings)} findings, {len(revision.artifacts)} artifacts)"
     )
+
+
+def _check_coverage(statement: Statement, paths: AbstractSet[str]) -> None:
+    """Files are counted and waived as the diff has them. Which of them were viewed only the reviewer knows."""
+    said = statement.predicate.coverage
+    if said.files != len(paths):
+        raise InputError(f"nothing was signed: the statement counts {said.files} files, the diff has {len(paths)}")
+    unknown = [one.path for one in said.waived if one.path not in paths]
+    if unknown:
+        raise InputError(f"nothing was signed: the statement waives {unknown[0][:200]!r}, which the diff does not have")
+    if said.viewed + len(said.waived) < said.files and not statement.predicate.notInspected:
+        raise InputError(
+            "nothing was signed: files were neither viewed nor waived, and the statement does not say which"
+        )
 
 
 def _base(repository: Repository, statement: Statement) -> str:

@@ -198,10 +198,26 @@ def _summary(statement: signoff.Statement) -> str:
         f"  revision {statement.revision}",
         f"  {predicate.meaning}",
         *(f"  condition: {condition}" for condition in predicate.conditions),
+        *_coverage(predicate),
         *([f"  overrules {predicate.override.verdict}: {predicate.override.reason}"] if predicate.override else []),
         f"  counts from {predicate.signedAt} until {predicate.expiresAt}",
     ]
     return "\n".join("".join(c if c.isprintable() else "\ufffd" for c in line) for line in lines)
+
+
+def _coverage(predicate: signoff.Predicate) -> list[str]:
+    """What was looked at, and what was not, as the statement will say it."""
+    said = predicate.coverage
+    return [
+        f"  {said.viewed} of {said.files} files viewed, {said.answered} of {said.findings} findings answered",
+        *(f"  not inspected: {what}" for what in predicate.notInspected),
+        *(f"  waived: {one.path}: {one.reason}" for one in said.waived),
+        *(
+            f"  left as it is: {one.rule} ({one.severity}), {one.answer} by {one.by}: {one.reason}"
+            for one in said.waivedFindings or ()
+        ),
+        *([f"  and {said.waivedUnlisted} more findings answered"] if said.waivedUnlisted else []),
+    ]
 
 
 def _artifacts(given: list[str]) -> dict[str, Path]:

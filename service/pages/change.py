@@ -62,6 +62,7 @@ class FileLine(NamedTuple):
 
     path: str
     url: str
+    anchor: str
     status: str
     churn: str
     syntax_equal: bool
@@ -189,6 +190,7 @@ def file_lines(revision: RevisionView) -> tuple[FileLine, ...]:
         FileLine(
             path=file["path"],
             url=f"{at}/files#{file_anchor(file['path'])}",
+            anchor=file_anchor(file["path"]),
             status=file["status"],
             churn=f"+{file.get('lines_added') or 0} \N{MINUS SIGN}{file.get('lines_removed') or 0}",
             syntax_equal=bool(file.get("syntax_equal")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Query, Request, Response, UploadFile
@@ -13,7 +13,8 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field
 
 from evidence import InputError, TooLargeError, Verdict, parse_json, sha256_hex
-from reports import UnknownGroup, cell_rows, grouped, unknowns
+from reports import UnknownGroup, cell_rows, file_anchor, grouped, unknowns
+from service.inspected import MOST_NAMED
 from service.life import State
 from service.pages._common import PASSKEY_SCRIPT, Desk, SignedIn, page
 from service.pages._heading import Heading, heading, read, root
@@ -85,6 +86,8 @@ class SignPage:
     ``since`` is the last earlier revision of the change that the person signed.
     ``passkey`` is None where there is nothing to sign, or the person has no passkey that counts here.
 
+    ``unviewed`` are the files that this person has not marked; ``waivable`` those of them that can be waived by name.
+
     ``overrides`` is true where the verdict is no pass, so that an approval has to say why it goes against it;
     ``expedites`` where the policy has an expedited lane.
     """
@@ -92,6 +95,7 @@ class SignPage:
     template: ClassVar[str] = "sign.html"
     heading: Heading
     unviewed: tuple[FileLine, ...]
+    waivable: tuple[FileLine, ...]
     unanswered: tuple[AnsweredFinding, ...]
     must_change: tuple[AnsweredFinding, ...]
     beyond: tuple[CellRow, ...]
@@ -140,12 +144,15 @@ def sign(
     findings = answered(revision)
     missing = unknowns(revision.diff, revision.audit)
     beyond = _beyond(revision)
+    viewed = reviews.viewed_by(change_id, n, person)
+    unviewed = tuple(file for file in file_lines(revision) if file.path not in viewed)
     prepared = reviews.prepared(change_id, n, nonce) if nonce else None
     own = [item.decision for item in revision.signoffs if item.reviewer_id == person.id]
     revocable = bool(own) and own[-1].startswith("APPROVED")
     view = SignPage(
         heading=heading(reading, "sign"),
-        unviewed=tuple(file for file in file_lines(revision) if not file.viewed),
+        unviewed=unviewed,
+        waivable=unviewed[:MOST_NAMED],
         unanswered=tuple(item for item in findings if item.answer is None),
         must_change=tuple(item for item in findings if item.answer is not None and item.answer.kind == "must-change"),
         beyond=beyond[:_SHOWN_CELLS],
@@ -178,8 +185,14 @@ def prepare(  # noqa: PLR0913, PLR0917 - the fields of the form
     conditions: Annotated[str, Form()] = "",
     override: Annotated[str, Form()] = "",
     expedited: Annotated[str, Form(max_length=1000)] = "",
+    waive_file: Annotated[list[str], Form()] = [],  # noqa: B006 - FastAPI copies it
+    waive_reason: Annotated[list[str], Form()] = [],  # noqa: B006
 ) -> Response:
-    """Prepare the statement of a decision, and show it. Conditions are one a line."""
+    """Prepare the statement of a decision, and show it. Conditions are one a line.
+
+    ``waive_file`` and ``waive_reason`` go in pairs: a file's anchor, since a path may not survive a form, and why it
+    needs no look; empty where it is not waived.
+    """
     if decision not in DECISIONS:
         raise InputError("choose a decision: approve, approve with conditions, reject, or revoke")
     lines = tuple(line.strip() for line in conditions.splitlines() if line.strip())
@@ -194,6 +207,7 @@ def prepare(  # noqa: PLR0913, PLR0917 - the fields of the form
         conditions=lines if decision == "APPROVED_WITH_CONDITIONS" else (),
         override=override.strip(),
         expedited=expedited.strip(),
+        waive=_waived(read(reviews, change_id, n).revision, waive_file, waive_reason),
     )
     return RedirectResponse(f"{root(change_id, n)}/sign?nonce={quote(prepared.nonce)}#statement", status_code=303)
 
@@ -257,6 +271,17 @@ def _decisions(revision: RevisionView, *, revocable: bool) -> Mapping[str, str]:
         for name, words in DECISIONS.items()
         if (revocable if name == "REVOKED" else revision.state is not State.SUPERSEDED)
     }
+
+
+def _waived(revision: RevisionView, files: list[str], reasons: list[str]) -> tuple[tuple[str, str], ...]:
+    if len(files) != len(reasons):
+        raise InputError("every file to waive goes with its reason: reload the page")
+    paths = {file_anchor(file["path"]): file["path"] for file in (revision.diff or {}).get("files", ())}
+    given = [(anchor, reason.strip()) for anchor, reason in zip(files, reasons, strict=True) if reason.strip()]
+    unknown = [anchor for anchor, _ in given if anchor not in paths]
+    if unknown:
+        raise InputError("the change does not touch a file that you waive: reload the page")
+    return tuple((paths[anchor], reason) for anchor, reason in given)
 
 
 def _passkey(reviews: Desk, person: Person, prepared: Prepared) -> PasskeyAsked | None:
@@ -325,11 +350,22 @@ def _lines(predicate: Mapping[str, object], subject: str) -> list[Line]:
 def _said(value: object) -> str:
     if isinstance(value, dict):
         if "viewed" in value:
-            return "{viewed} of {files} files viewed, {answered} of {findings} findings answered".format_map(value)
+            return _coverage(value)
         return ", ".join(f"{_spaced(name)} {_said(part)}" for name, part in value.items() if part not in ([], None))
     if isinstance(value, list):
         return "; ".join(_said(part) for part in value)
     return str(value)
+
+
+def _coverage(said: Mapping[str, Any]) -> str:
+    parts = ["{viewed} of {files} files viewed, {answered} of {findings} findings answered".format_map(said)]
+    parts += [f"{one['path']} waived: {one['reason']}" for one in said.get("waived", ())]
+    parts += [
+        f"{one['rule']} ({one['severity']}) {one['answer']} by {one['by']}: {one['reason']}"
+        for one in said.get("waivedFindings", ())
+    ]
+    more = said.get("waivedUnlisted", 0)
+    return "; ".join([*parts, f"{more} more findings answered"] if more else parts)
 
 
 def _spaced(name: str) -> str:

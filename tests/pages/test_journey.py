@@ -66,7 +66,7 @@ def test_a_change_is_read_answered_viewed_signed_and_logged(
     assert page.locator(".said .verdict").inner_text().endswith("pass")
 
     page.get_by_role("link", name="Sign-off", exact=True).click()
-    assert "0 not viewed" in page.locator(".coverage").inner_text()
+    assert "0 not viewed by you" in page.locator(".coverage").inner_text()
     _prepare(page, "APPROVED", meaning="Docstrings only.")
     stated = json.loads(page.locator("pre.bytes").inner_text())
     assert stated["predicate"]["meaning"] == "Docstrings only."

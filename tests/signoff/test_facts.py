@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evidence import InputError, Severity, Verdict, canonical, document_digest
-from signoff import Files, Waiver, build_facts, coverage, parse_roots, policy_facts, read_facts
+from evidence import InputError, Severity, Verdict, canonical, document_digest, sha256_hex
+from signoff import Files, WaivedFinding, Waiver, build_facts, coverage, parse_roots, policy_facts, read_facts
 
 if TYPE_CHECKING:
     from conftest import World
@@ -74,3 +74,61 @@ def test_makers_of_the_change_are_known_by_their_addresses(world: World) -> None
         ("RITA@review.example", "rita"),
     ]
     assert [piece.verdict for piece in facts.evidence] == [Verdict.PASS, Verdict.PASS]
+
+
+def waived(**changes: Any) -> WaivedFinding:
+    """What the answered finding of the world's facts is, or is not."""
+    named = {
+        "id": "sha256:" + sha256_hex(b"literal-changed"),
+        "rule": "literal-changed",
+        "severity": Severity.HIGH,
+        "answer": "accepted",
+        "by": "rita",
+        "reason": "It is meant.",
+    }
+    return WaivedFinding.model_validate({**named, **changes})
+
+
+def test_findings_that_were_left_as_they_are_are_named_with_their_reason(world: World) -> None:
+    for findings in ([waived()], []):
+        counted = coverage(world.facts(), findings=findings)
+        assert (counted.answered, counted.waivedUnlisted) == (1, 1 - len(findings))
+        world.write([world.sign(coverage=counted)])
+        assert world.gate().admitted
+        assert world.verified() == (None, None)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": "sha256:" + "0" * 64},
+        {"rule": "ramp"},
+        {"severity": Severity.LOW},
+        {"answer": "not-an-issue"},
+        {"by": "rolf"},
+    ],
+)
+def test_a_finding_that_was_not_answered_so_is_not_named_as_waived(world: World, change: dict[str, Any]) -> None:
+    world.write([world.sign(coverage=coverage(world.facts(), findings=[waived(**change)]))])
+    refused = world.gate().refused
+    assert refused is not None
+    assert (refused.number, "was not answered so" in refused.detail) == (5, True)
+    assert world.verified() == (5, 5)
+
+
+@pytest.mark.parametrize(
+    ("change", "step"),
+    [
+        ({"waivedUnlisted": 1}, 5),
+        ({"waivedUnlisted": None}, 2),
+        ({"waivedFindings": None}, 2),
+        ({"waivedFindings": (waived(), waived())}, 2),
+    ],
+)
+def test_every_answered_finding_is_accounted_for_once(world: World, change: dict[str, Any], step: int) -> None:
+    document = world.statement(coverage=coverage(world.facts(), findings=[waived()]))
+    said = document["predicate"]["coverage"]
+    for name, value in change.items():
+        said[name] = [one.model_dump(mode="json") for one in value] if isinstance(value, tuple) else value
+    world.write([world.log_signoff(world.seal(document))])
+    assert world.verified() == (step, step)
