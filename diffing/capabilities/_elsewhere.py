@@ -17,7 +17,7 @@ from diffing._kinds import is_test
 from diffing.capabilities._resolving import UNIMPORTED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 _JVM = (".java", ".kt", ".scala")
 _SCRIPT = (".ts", ".tsx", ".js", ".jsx", ".mjs", ".cjs")
@@ -40,15 +40,14 @@ class Elsewhere:
     def __init__(self, paths: Iterable[str], read: Callable[[str], bytes | None]) -> None:
         self._read = read
         self._paths = frozenset(paths)
-        self._named: dict[str, list[str]] = defaultdict(list)
+        self._ending: dict[str, list[str]] = defaultdict(list)  # by the last one and the last two parts of a path
         self._folders: dict[str, list[str]] = defaultdict(list)
         for path in sorted(self._paths):
-            folder, _, name = path.rpartition("/")
-            self._named[name].append(path)
-            self._folders[folder].append(path)
-        self._folders_named: dict[str, list[str]] = defaultdict(list)
+            self._folders[path.rpartition("/")[0]].append(path)
+            _index(path, self._ending)
+        self._folders_ending: dict[str, list[str]] = defaultdict(list)
         for folder in self._folders:
-            self._folders_named[folder.rpartition("/")[2]].append(folder)
+            _index(folder, self._folders_ending)
         self._modules: list[tuple[str, str]] | None = None
         self._ways = {
             **dict.fromkeys(("python", "notebook"), self._python),
@@ -59,6 +58,7 @@ class Elsewhere:
             "ruby": self._ruby,
         }
         self._known: dict[tuple[str, str, str], Found | None] = {}
+        self._anywhere: dict[str, str | None] = {}
 
     def find(self, name: str, at: str, language: str, wide: Sequence[str] = ()) -> Found | None:
         """Where a name in the file ``at`` comes from; None where no file of the repository has it.
@@ -105,10 +105,14 @@ class Elsewhere:
     def _module_anywhere(self, parts: list[str]) -> Found | None:
         for count in range(len(parts), 1, -1):
             stem = "/".join(parts[:count])
-            for name, tail in ((f"{parts[count - 1]}.py", f"/{stem}.py"), ("__init__.py", f"/{stem}/__init__.py")):
-                found = [path for path in self._named.get(name, ()) if path.endswith(tail)]
-                if len(found) == 1:
-                    return Found((found[0],), ".".join(parts[count:]))
+            if stem not in self._anywhere:
+                files = [path for path in self._ends(f"{stem}.py") if path != f"{stem}.py"]
+                folders = [folder for folder in _ends(stem, self._folders_ending) if folder != stem]
+                packages = [f"{one}/__init__.py" for one in folders if f"{one}/__init__.py" in self._paths]
+                self._anywhere[stem] = next((one[0] for one in (files, packages) if len(one) == 1), None)
+            path = self._anywhere[stem]
+            if path is not None:
+                return Found((path,), ".".join(parts[count:]))
         return None
 
     def _script(self, name: str, at: str) -> Found | None:
@@ -140,13 +144,7 @@ class Elsewhere:
         elif module.startswith("@"):
             return None  # a package of a scope
         stem = "/".join(parts)
-        names = [f"{parts[-1]}{ending}" for ending in _SCRIPT] if parts else []
-        found = [
-            path
-            for name in names
-            for path in self._named.get(name, ())
-            if path.rpartition(".")[0] == stem or path.rpartition(".")[0].endswith(f"/{stem}")
-        ]
+        found = [path for ending in _SCRIPT if parts for path in self._ends(f"{stem}{ending}")]
         return found[0] if len(found) == 1 and len(parts) > (module[0] not in "@~#") else None
 
     def _go(self, name: str, at: str) -> Found | None:
@@ -165,7 +163,7 @@ class Elsewhere:
         """Modules that the repository declares, with their folders, the longest name first."""
         if self._modules is None:
             declared = []
-            for path in self._named.get("go.mod", ())[:_MOST_IN_FOLDER]:
+            for path in self._ending.get("go.mod", ())[:_MOST_IN_FOLDER]:
                 match = _MODULE.search(self._read(path) or b"")
                 if match:
                     declared.append((match.group(1).decode("utf-8", "replace"), path.rpartition("/")[0]))
@@ -182,13 +180,13 @@ class Elsewhere:
         for count in range(len(parts), 1, -1):
             tail = "/".join(parts[:count])
             for ending in _JVM:
-                path = self._nearest(f"{parts[count - 1]}{ending}", f"{tail}{ending}", at)
+                path = self._nearest(f"{tail}{ending}", at)
                 if path is not None:
                     return Found((path,), ".".join(parts[count - 1 :]))
         for count in range(len(parts) - 1, 1, -1):
             tail = "/".join(parts[:count])
-            folders = [one for one in self._folders_named.get(parts[count - 1], ()) if f"/{one}".endswith(f"/{tail}")]
-            found = [self._folder(one, _JVM[1:], ".".join(parts[count:])) for one in folders]
+            folders = _ends(tail, self._folders_ending)
+            found = [self._folder(one, _JVM[1:], ".".join(parts[count:])) for one in folders[:_MOST_IN_FOLDER]]
             paths = tuple(path for one in found if one is not None for path in one.paths)
             if paths:
                 return Found(paths[:_MOST_IN_FOLDER], ".".join(parts[count:]))
@@ -213,14 +211,17 @@ class Elsewhere:
         for start in range(len(constants)):
             words = [_HUMP.sub("_", part).lower() for part in constants[start:]]
             for count in range(len(words), 0, -1):
-                path = self._nearest(f"{words[count - 1]}.rb", f"{'/'.join(words[:count])}.rb", at)
+                path = self._nearest(f"{'/'.join(words[:count])}.rb", at)
                 if path is not None:
                     return Found((path,), ".".join(parts[start:]))
         return None
 
-    def _nearest(self, name: str, tail: str, at: str) -> str | None:
+    def _ends(self, tail: str) -> list[str]:
+        return _ends(tail, self._ending)
+
+    def _nearest(self, tail: str, at: str) -> str | None:
         """The file that ends so: the one with the longest folder in common with ``at``; None where two have it."""
-        found = [path for path in self._named.get(name, ()) if f"/{path}".endswith(f"/{tail}") and not is_test(path)]
+        found = [path for path in self._ends(tail) if not is_test(path)]
         shared = [_in_common(path, at) for path in found]
         best = [path for path, count in zip(found, shared, strict=True) if count == max(shared)]
         return best[0] if len(best) == 1 else None
@@ -228,6 +229,19 @@ class Elsewhere:
     def _folder(self, folder: str, endings: tuple[str, ...], symbol: str) -> Found | None:
         files = [path for path in self._folders.get(folder, ()) if path.endswith(endings) and not is_test(path)]
         return Found(tuple(files[:_MOST_IN_FOLDER]), symbol) if files and symbol else None
+
+
+def _index(path: str, by_ending: dict[str, list[str]]) -> None:
+    parts = path.rsplit("/", 2)
+    by_ending[parts[-1]].append(path)
+    if len(parts) > 1:
+        by_ending["/".join(parts[-2:])].append(path)
+
+
+def _ends(tail: str, by_ending: Mapping[str, list[str]]) -> list[str]:
+    """The paths that end so, in whole parts."""
+    known = by_ending.get("/".join(tail.rsplit("/", 2)[-2:]), ())
+    return [path for path in known if path == tail or path.endswith(f"/{tail}")]
 
 
 def _joined(at: str, module: str) -> str | None:
