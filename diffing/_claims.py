@@ -43,10 +43,19 @@ def _claim(what: str, words: str, against: frozenset[str], least: Severity) -> C
     return Claim(what, re.compile(rf"\b(?:{words})\b", re.IGNORECASE), against, least)
 
 
+_COMMENTING = (  # comments in code; those that people write are ranked
+    r"(?:in|add(?:s|ed)?|fix(?:es|ed)?|updat\w+|correct\w*|clarif\w+|improv\w+|remov\w+|more|better|code|inline|stale|outdated)"
+    r"\s(?:\w+\s)?comments?(?!\w|#|[ -](?:score|count|rank|sort|order|filter|thread|section|vote|repl)\w*)"
+)
 _BEHAVING = _VALUES - _DEPENDING
 _CLAIMS = (
     _claim("a spelling fix", r"typos?|spelling|grammar|misspell\w*", _VALUES, Severity.LOW),
-    _claim("documentation", r"docs?|docstrings?|documentation|readme|changelog|comments?", _VALUES, Severity.LOW),
+    _claim(
+        "documentation",
+        rf"docs?|docstrings?|documentation|readme|changelog|{_COMMENTING}",
+        _VALUES,
+        Severity.LOW,
+    ),
     _claim(
         "formatting",
         r"format(?:ting)?|lint(?:ing|er)?|style|whitespace|indent\w*|black|prettier|isort|ruff",
