@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from diffing._artifacts import Verdicts, without_facts
 from diffing._kinds import FileKind, What
-from diffing.artifacts.models import compare_files
+from diffing.artifacts.models import compare_files, new_model
 from diffing.artifacts.provenance import MAX_STATEMENT, is_statement, provenance_of, speaks_of
 from diffing.changes import NotAnalysed
 from evidence import Finding, InputError, Location, SandboxMissingError, Severity, TooLargeError, sha256_hex
@@ -61,7 +61,8 @@ class Weights:
         if not refused and any(tensor.status != "same" for tensor in found.tensors):
             self.provenance.append(self._made(change))
         if change.old is None and not refused:
-            return Verdicts((_added(change, found),), ())
+            new = change.new.object_id if change.new else None
+            return Verdicts((new_model(change.path, found, new),), ())
         return Verdicts(found.findings, refused[:1])
 
     def _compared(self, change: Change) -> ModelDiff:
@@ -107,18 +108,6 @@ def _removed(change: Change) -> Finding:
         "tensor-changed", Severity.MEDIUM, f"Model removed: {change.path.rpartition('/')[2]}",
         "What was trained into it is no longer there.", Location(change.path, side="base"),
         {"old": change.old.object_id if change.old else None, "new": None}, (change.path, "removed"),
-    )  # fmt: skip
-
-
-def _added(change: Change, found: ModelDiff) -> Finding:
-    """One finding for a whole new model: nothing is there to compare its tensors with."""
-    shapes = [
-        {"name": tensor.name, "dtype": tensor.new_dtype, "shape": tensor.new_shape} for tensor in found.tensors[:20]
-    ]
-    return Finding(
-        "tensor-changed", Severity.MEDIUM, f"New model: {change.path.rpartition('/')[2]}",
-        f"{len(found.tensors):,} tensors, and nothing in base to compare them with.", Location(change.path),
-        {"old": None, "new": change.new.object_id if change.new else None, "tensors": shapes}, (change.path, "added"),
     )  # fmt: skip
 
 

@@ -206,6 +206,24 @@ class Aligned(_Strict):
     groups: list[Group]
 
 
+class Near(_Strict):
+    """A neighbour, and the cosine of the angle to it."""
+
+    row: _Count
+    cosine: Annotated[float, Field(ge=-1, le=1)]
+    id: _Text | None = None
+
+
+class Around(_Strict):
+    """The nearest other rows of a row out of line, nearest first, and the Jaccard similarity of the two sets."""
+
+    row: _Count
+    id: _Text | None = None
+    jaccard: _Share
+    before: list[Near]
+    after: list[Near]
+
+
 class Tensor(_Strict):
     """One tensor, as it stands in ``formats.md``, and more."""
 
@@ -232,6 +250,7 @@ class Tensor(_Strict):
     denormals: Both | None = None
     rounding: _Number | None = None
     aligned: Aligned | None = None
+    neighbours: list[Around] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The tensor as it stands in the document; what was not measured is left out."""
@@ -244,6 +263,10 @@ class Alignment(_Strict):
     """The answer to ``align``."""
 
     aligned: Aligned
+
+
+class _AroundAnswer(_Strict):
+    around: list[Around]
 
 
 class Head(_Strict):
@@ -339,6 +362,15 @@ def aligned(answer: Any) -> Aligned:  # noqa: ANN401 - parsed JSON
         InputError: it is none.
     """
     return _checked(Alignment, answer).aligned
+
+
+def around(answer: Any) -> list[Around]:  # noqa: ANN401 - parsed JSON
+    """The answer to ``around``.
+
+    Raises:
+        InputError: it is none.
+    """
+    return _checked(_AroundAnswer, answer).around
 
 
 def heads(answer: Any) -> Heads:  # noqa: ANN401 - parsed JSON

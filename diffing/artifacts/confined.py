@@ -23,6 +23,8 @@ _BATCH_BYTES = 512 << 20
 _BATCH = 256
 _ALIGNED_UNASKED = 20_000_000  # elements up to which a table is aligned without being asked to
 _SAME_AXES = 0.95  # cosine of both sides from which on no axis has turned
+_LOOKED_AT = 6  # rows of a table that are told with their neighbours
+_TABLES = 8  # tables of which they are
 _PACKAGES = ("numpy", "pyarrow", "picklescan", "fickling", "typing_extensions", "faiss-cpu", "packaging")
 
 
@@ -50,7 +52,8 @@ class Beside:
     """What is known beside both sides.
 
     ``rebuilds`` of base, trained with other random numbers; ``groups`` of rows by name; the table of head ``towards``
-    whose mean groups may have moved; the ``ids`` of rows, by their number; the ``heads``.
+    whose mean groups may have moved; the ``ids`` of rows, by their number; the ``heads``; whether the neighbours of
+    rows out of line are asked for.
     """
 
     rebuilds: tuple[dict[str, Path], ...] = ()
@@ -58,6 +61,7 @@ class Beside:
     towards: str | None = None
     ids: Sequence[str] = ()
     heads: Heads | None = None
+    around: bool = False
 
     @property
     def wanted(self) -> bool:
@@ -107,8 +111,22 @@ def compare(
                 call = {"pair": number, "groups": groups, "towards": beside.towards}
                 aligned = answers.aligned(parser.ask({"align": call}))
                 tensors[number] = tensor.model_copy(update={"aligned": aligned})
+        for number, rows in _worth_a_look(tensors, opened.tables) if beside.around else ():
+            around = answers.around(parser.ask({"around": {"pair": number, "rows": rows}}))
+            tensors[number] = tensors[number].model_copy(update={"neighbours": around})
         found = _exposed(parser, beside)
     return Compared(base_side, head_side, tuple(tensors), found)
+
+
+def _worth_a_look(tensors: list[answers.Tensor], tables: list[bool]) -> list[tuple[int, list[int]]]:
+    """The tables whose most outlying rows are told with their neighbours, and those rows; by number of the pair."""
+    found = []
+    for number, tensor in enumerate(tensors):
+        rows = tensor.aligned.outlier_rows if tensor.aligned is not None else tensor.outlier_rows
+        finite = tensor.non_finite is not None and not tensor.non_finite.old and not tensor.non_finite.new
+        if tables[number] and rows and finite:
+            found.append((-rows[0].score, number, [row.row for row in rows[:_LOOKED_AT]]))
+    return [(number, rows) for _, number, rows in sorted(found)[:_TABLES]]
 
 
 def _exposed(parser: Parser, beside: Beside) -> answers.Heads | None:

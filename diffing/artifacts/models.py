@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from diffing._kinds import What, kind_of
 from diffing.artifacts import confined
@@ -19,7 +19,7 @@ from diffing.artifacts.provenance import (
     speaks_of,
 )
 from diffing.artifacts.turning import head_findings
-from evidence import Finding, InputError, Severity, Verdict, file_sha256, worst_first
+from evidence import Finding, InputError, Location, Severity, Verdict, file_sha256, worst_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from diffing.artifacts.confined import Heads
     from diffing.artifacts.provenance import Provenance
 
+_Row = TypeVar("_Row", "answers.Outlier", "answers.Moved", "answers.Near", "answers.Around")
 _FIRST = 8192  # bytes that tell what a file is
 SCHEMA = "countersign/model-diff/v1"
 
@@ -83,7 +84,7 @@ class ModelDiff:
 
 
 def model_diff(  # noqa: PLR0913 - each is something known beside the two
-    base: Path,
+    base: Path | None,
     head: Path,
     *,
     rebuilds: Sequence[Path] = (),
@@ -92,12 +93,13 @@ def model_diff(  # noqa: PLR0913 - each is something known beside the two
     ids: Sequence[str] = (),
     heads: Heads | None = None,
     keys: Keys | None = None,
+    place: str = "",
     progress: Callable[[str], None] | None = None,
 ) -> ModelDiff:
     """What changed between two model files, or two folders of them.
 
     Args:
-        base: the model that is there.
+        base: the model that is there; None where there is none, and head's is new.
         head: the model that is to come.
         rebuilds: base trained again with other random numbers: a row then counts as out of line beyond what they vary.
         groups: rows by the name of their group, to be told how each moved; a panel's slices, as plain data.
@@ -105,6 +107,7 @@ def model_diff(  # noqa: PLR0913 - each is something known beside the two
         ids: what the rows are called, for tables that have as many.
         keys: the reviewer's, for statements of provenance beside head's files.
         heads: which tables' dot product is the score, to be told each group's share of exposure by the weights alone.
+        place: the path that findings are put at; the file's own name where it is empty.
         progress: told how far a large comparison is.
 
     What cannot be read safely is in ``refused``, and then no tensor is compared. Not checked here: what the change
@@ -114,19 +117,35 @@ def model_diff(  # noqa: PLR0913 - each is something known beside the two
         SandboxMissingError: no working sandbox; nothing was opened.
         InputError: nothing there, a file against a folder, links, names with control characters, different formats.
     """
-    if base.is_dir() != head.is_dir() and base.exists() and head.exists():
+    if base is not None and base.is_dir() != head.is_dir() and base.exists() and head.exists():
         folder = base if base.is_dir() else head
         raise InputError(f"{folder.name} is a folder and the other side a file: compare two files or two folders")
-    beside = confined.Beside(tuple(confined.listed(one) for one in rebuilds), groups or {}, towards, ids, heads)
-    old, new = confined.listed(base), confined.listed(head)
-    result = compare_files(old, new, beside, progress=progress)
+    beside = confined.Beside(
+        tuple(confined.listed(one) for one in rebuilds), groups or {}, towards, ids, heads, around=True
+    )
+    old, new = confined.listed(base) if base is not None else {}, confined.listed(head)
+    result = compare_files(old, new, beside, place=place, progress=progress)
+    if base is None and not result.refused:
+        result = replace(result, findings=(new_model(place or _only(new) or head.name, result),))
     same = all(tensor.status == "same" for tensor in result.tensors)
-    known = () if same or result.refused else tuple(_made(new, keys or Keys()))
+    known = () if same or result.refused else tuple(_made(new, keys or Keys(), place))
     findings = worst_first([*result.findings, *provenance_findings(known, keys or Keys(), {})])
     return replace(result, provenance=known, findings=tuple(findings))
 
 
-def _made(new: Mapping[str, Path], keys: Keys) -> Iterator[Provenance]:
+def new_model(path: str, found: ModelDiff, object_id: str | None = None) -> Finding:
+    """One finding for a whole new model: nothing is there to compare its tensors with."""
+    shapes = [
+        {"name": tensor.name, "dtype": tensor.new_dtype, "shape": tensor.new_shape} for tensor in found.tensors[:20]
+    ]
+    return Finding(
+        "tensor-changed", Severity.MEDIUM, f"New model: {path.rpartition('/')[2]}",
+        f"{len(found.tensors):,} tensors, and nothing in base to compare them with.", Location(path),
+        {"old": None, "new": object_id, "tensors": shapes}, (path, "added"),
+    )  # fmt: skip
+
+
+def _made(new: Mapping[str, Path], keys: Keys, place: str) -> Iterator[Provenance]:
     """What statements beside head's models say; a model that nothing speaks of is not hashed for it."""
     for name, path in new.items():
         with path.open("rb") as file:
@@ -138,7 +157,8 @@ def _made(new: Mapping[str, Path], keys: Keys) -> Iterator[Provenance]:
             for one in sorted(near)
             if is_statement(one) and speaks_of(one, name) and near[one].stat().st_size <= MAX_STATEMENT
         ]
-        yield provenance_of(name, file_sha256(path) if statements else "", statements, keys)
+        shown = place if place and len(new) == 1 else name
+        yield provenance_of(shown, file_sha256(path) if statements else "", statements, keys)
 
 
 def _is_plain(path: Path) -> bool:
@@ -177,12 +197,21 @@ def _with_ids(tensor: Tensor, ids: Sequence[str]) -> Tensor:
     """The tensor with the ids of its rows, where it has as many rows as there are ids."""
     if not ids or not tensor.new_shape or tensor.new_shape[0] != len(ids):
         return tensor
-    rows = [row.model_copy(update={"id": ids[row.row]}) for row in tensor.outlier_rows]
-    aligned = tensor.aligned
-    if aligned is not None:
-        moved = [row.model_copy(update={"id": ids[row.row]}) for row in aligned.outlier_rows]
-        aligned = aligned.model_copy(update={"outlier_rows": moved})
-    return tensor.model_copy(update={"outlier_rows": rows, "aligned": aligned})
+    named = tensor.model_copy(update={"outlier_rows": _named(tensor.outlier_rows, ids)})
+    if named.aligned is not None:
+        moved = named.aligned.model_copy(update={"outlier_rows": _named(named.aligned.outlier_rows, ids)})
+        named = named.model_copy(update={"aligned": moved})
+    if named.neighbours is not None:
+        around = [
+            one.model_copy(update={"before": _named(one.before, ids), "after": _named(one.after, ids)})
+            for one in _named(named.neighbours, ids)
+        ]
+        named = named.model_copy(update={"neighbours": around})
+    return named
+
+
+def _named(rows: Sequence[_Row], ids: Sequence[str]) -> list[_Row]:
+    return [row.model_copy(update={"id": ids[row.row]}) for row in rows]
 
 
 def _refused(*sides: Opened) -> list[Refused]:

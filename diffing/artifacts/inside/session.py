@@ -2,15 +2,15 @@
 """The calls of one comparison.
 
 ``open`` gives what there is to compare, ``compare`` the numbers of some of it, ``align`` what is left of a table's
-change once its axes are turned back, ``heads`` what two tables alone would show to whom, ``data`` what two snapshots
-of training data differ in.
+change once its axes are turned back, ``around`` the nearest rows of some of a table's, before and after, ``heads``
+what two tables alone would show to whom, ``data`` what two snapshots of training data differ in.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from diffing.artifacts.inside import embeddings, heads, snapshots
+from diffing.artifacts.inside import around, embeddings, heads, snapshots
 from diffing.artifacts.inside.blocks import digest
 from diffing.artifacts.inside.compare import compare, rounded
 from diffing.artifacts.inside.formats import Side, open_side
@@ -37,6 +37,7 @@ class Session:
             "open": self._open,
             "compare": self._compare,
             "align": self._align,
+            "around": self._around,
             "heads": self._heads,
             "data": self._data,
         }
@@ -58,10 +59,17 @@ class Session:
     def _compare(self, which: list[int]) -> dict[str, Any]:
         return {"tensors": [_result(*self._pairs[number]) for number in which]}
 
-    def _align(self, asked: dict[str, Any]) -> dict[str, Any]:
-        old, new = self._pairs[asked["pair"]]
+    def _table(self, number: int) -> tuple[Tensor, Tensor]:
+        old, new = self._pairs[number]
         if old is None or new is None or not embeddings.fits(old, new):
             raise RefusedError("not a table that both sides have")
+        return old, new
+
+    def _around(self, asked: dict[str, Any]) -> dict[str, Any]:
+        return rounded({"around": around.around(*self._table(asked["pair"]), asked["rows"])})
+
+    def _align(self, asked: dict[str, Any]) -> dict[str, Any]:
+        old, new = self._table(asked["pair"])
         rebuilds = [
             side.tensors[old.name]
             for name, side in self._sides.items()

@@ -7,9 +7,11 @@ import base64
 import hashlib
 import json
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import building
+import jsonschema
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -22,10 +24,12 @@ from evidence import InputError, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from diffing import Diff, Keys
 
+SCHEMA = json.loads(
+    (Path(__file__).parents[3] / "docs" / "schemas" / "provenance.schema.json").read_text(encoding="utf-8")
+)
 DATA = "sha256 of the data"
 TABLES = [np.random.default_rng(seed).standard_normal((64, 8)).astype("<f4") for seed in (1, 2)]
 MODELS = [building.safetensors({"items": table}) for table in TABLES]
@@ -86,6 +90,7 @@ def told(tmp_path: Path) -> Callable[..., Any]:
         result = model_diff(tmp_path / "base" / "m.safetensors", tmp_path / "head" / "m.safetensors", keys=keys)
         found = [finding for finding in result.findings if finding.rule == "provenance-missing"]
         (known,) = result.to_json()["provenance"]
+        jsonschema.Draft202012Validator(SCHEMA).validate(known)
         return known, found[0] if found else None
 
     return run
@@ -103,6 +108,17 @@ def test_a_signed_statement_about_these_bytes_is_shown_and_gives_no_finding(
     assert known["commits"] == ["c" * 40]
     assert known["data"] == [{"name": "data.parquet", "digest": hashlib.sha256(DATA.encode()).hexdigest()}]
     assert len(known["signed_by"]) == 1
+
+
+@pytest.mark.sandbox
+def test_the_schema_takes_no_claim_that_nobody_signed(told: Callable[..., Any], keys: Keys) -> None:
+    known, _ = told({"m.safetensors.intoto.jsonl": envelope(statement(MODELS[1]))}, keys)
+    checks = jsonschema.Draft202012Validator(SCHEMA)
+    for wrong in (
+        {"signed_by": []}, {"problem": "no key verifies it"}, {"statement": None}, {"commits": ["main"]}, {"path": ""},
+    ):  # fmt: skip
+        assert not checks.is_valid(known | wrong), wrong
+    assert not checks.is_valid({key: value for key, value in known.items() if key != "problem"})
 
 
 def tampered(content: bytes) -> bytes:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from diffing import model_diff
-from diffing.artifacts.inside import neighbours
-from diffing.artifacts.inside.words import RefusedError
+from diffing.artifacts.inside import around, neighbours
+from diffing.artifacts.inside.tensors import tensor
+from diffing.artifacts.inside.words import File, RefusedError
 from evidence import Severity
 
 if TYPE_CHECKING:
@@ -108,3 +109,47 @@ def test_rows_that_are_not_finite_are_not_aligned(tmp_path: Path) -> None:
     side = open_side([File("broken.safetensors", str(path))])
     with pytest.raises(RefusedError, match="not finite"):
         Table(side.tensors["items"], np.arange(len(TABLE)))
+
+
+def nearest(table: Any, row: int) -> list[int]:
+    """The ten nearest rows by cosine, by looking at all of them."""
+    unit = table / np.linalg.norm(table, axis=1, keepdims=True)
+    similar = unit @ unit[row]
+    similar[row] = -2
+    return [int(one) for one in np.argsort(-similar)[:10]]
+
+
+@pytest.mark.sandbox
+def test_neighbours_of_rows_out_of_line_are_told_before_and_after(tmp_path: Path) -> None:
+    head = TABLE.copy()
+    head[[77, 5]] = head[900] * 1.5, head[6] + 0.01
+    ids = [f"item-{number}" for number in range(len(head))]
+    result = model_diff(write(tmp_path, "base", TABLE), write(tmp_path, "head", head), ids=ids)
+    told = {tensor.name: tensor.neighbours for tensor in result.tensors}
+    assert told["items"] is not None
+    assert {one.row for one in told["items"]} == {77, 5}
+    for one in told["items"]:
+        before, after = nearest(TABLE, one.row), nearest(head, one.row)
+        assert [near.row for near in one.before] == before
+        assert [near.row for near in one.after] == after
+        assert one.jaccard == pytest.approx(len({*before} & {*after}) / len({*before} | {*after}), abs=1e-6)
+        assert [near.id for near in one.after] == [f"item-{row}" for row in after]
+    moved = next(one for one in told["items"] if one.row == 77)
+    assert (moved.id, moved.after[0].row, moved.after[0].cosine) == ("item-77", 900, 1.0)
+
+
+def test_neighbours_are_those_of_the_whole_table_whatever_the_blocks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "table").write_bytes(TABLE.tobytes())
+    table = tensor("table", "F32", TABLE.shape, File("table", str(tmp_path / "table")), 0, TABLE.nbytes)
+    made = {}
+    for size in (1 << 22, 16 * 100):
+        monkeypatch.setattr(around, "_READ", size)
+        made[size] = around.around(table, table, [0, 3, 1199])
+    first, second = made.values()
+    assert first == second
+    assert [one["row"] for one in first[0]["before"]] == nearest(TABLE, 0)
+    assert all(one["jaccard"] == 1 for one in first)
+    with pytest.raises(RefusedError, match="no such row"):
+        around.around(table, table, [1200])
