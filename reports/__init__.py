@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from reports.files import FileView, ShownRow, file_views
     from reports.findings import Fact, FindingView, finding_anchor, finding_views
     from reports.highlight import DiffRow, file_anchor, highlighted
-    from reports.page import ReportView, report_html, report_policy
+    from reports.models import ModelPage, ModelView, TableView, model_html, model_view, model_views
+    from reports.page import ReportView, report_html
     from reports.plot import Chart, forest_plot
-    from reports.rendering import environment, stylesheet
+    from reports.rendering import environment, report_policy, stylesheet
     from reports.sarif import sarif_document
     from reports.sentences import behavior_sentence, code_sentence, verdict_of
     from reports.terminal import Screen, diff_text
@@ -43,11 +44,14 @@ __all__ = [
     "FamilyView",
     "FileView",
     "FindingView",
+    "ModelPage",
+    "ModelView",
     "PanelView",
     "ProbeView",
     "ReportView",
     "Screen",
     "ShownRow",
+    "TableView",
     "Unknown",
     "UnknownGroup",
     "absolute_html",
@@ -66,6 +70,9 @@ __all__ = [
     "forest_plot",
     "grouped",
     "highlighted",
+    "model_html",
+    "model_view",
+    "model_views",
     "report_document",
     "report_html",
     "report_policy",

@@ -11,8 +11,7 @@ from markupsafe import Markup
 from reports import words
 from reports.behaviors import FamilyView, family_view
 from reports.findings import FindingView, finding_views
-from reports.page import report_policy
-from reports.rendering import environment, stylesheet
+from reports.rendering import environment, report_policy, style_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +61,7 @@ def absolute_view(document: Mapping[str, Any]) -> AbsoluteView:
 def absolute_html(document: Mapping[str, Any]) -> str:
     """The absolute document as one HTML file that needs nothing else; the same bytes for the same document."""
     template = environment().get_template("absolute.html")
-    style = Markup(f"\n{stylesheet()}")  # noqa: S704 - our own stylesheet
+    style = Markup(style_text())  # noqa: S704 - our own stylesheet
     return template.render(view=absolute_view(document), style=style, policy=report_policy())
 
 

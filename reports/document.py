@@ -53,6 +53,7 @@ def report_document(
     diff: Mapping[str, Any] | None,
     audit: Mapping[str, Any] | None,
     *,
+    artifacts: Mapping[str, Any] | None = None,
     title: str = "",
 ) -> dict[str, Any]:
     """The report of one revision, schema ``countersign/report/v1``; the same input gives the same document.
@@ -61,22 +62,24 @@ def report_document(
         revision: the revision, or its manifest.
         diff: the diff document of ``formats.md``, None where there is none.
         audit: the audit document, None where nothing was run.
+        artifacts: the artifacts document, None where no artifact is declared.
         title: what the change calls itself. Shown, never read.
 
     What is missing is not passed over: a report without an audit is at best inconclusive.
     """
     manifest = dict(revision.manifest() if isinstance(revision, Revision) else revision)
-    findings = all_findings(diff, audit)
+    findings = all_findings(diff, audit, artifacts)
+    verdicts = [verdict_of(diff), verdict_of(audit), *([verdict_of(artifacts)] if artifacts is not None else [])]
     return {
         "schema": REPORT_SCHEMA,
         "version": VERSION,
         "title": title,
-        "verdict": Verdict.combine(verdict_of(diff), verdict_of(audit)).value,
+        "verdict": Verdict.combine(*verdicts).value,
         "summary": {"code": code_sentence(diff), "behavior": behavior_sentence(audit)},
         "revision": {"digest": document_digest(manifest), "manifest": manifest},
         "evidence": [
             {"name": name, "digest": document_digest(document)}
-            for name, document in (("diff", diff), ("audit", audit))
+            for name, document in (("diff", diff), ("audit", audit), ("artifacts", artifacts))
             if document is not None
         ],
         "counts": {
@@ -86,18 +89,21 @@ def report_document(
             "files": len((diff or {}).get("files", ())),
             "cells": len((audit or {}).get("cells", ())),
         },
-        "unknown": [asdict(item) for item in unknowns(diff, audit)],
+        "unknown": [asdict(item) for item in unknowns(diff, audit, artifacts)],
         "diff": diff,
         "audit": audit,
+        "artifacts": artifacts,
     }
 
 
-def all_findings(diff: Mapping[str, Any] | None, audit: Mapping[str, Any] | None) -> tuple[Mapping[str, Any], ...]:
-    """The findings of both documents once an id, worst first, then by rule, place and id."""
+def all_findings(*documents: Mapping[str, Any] | None) -> tuple[Mapping[str, Any], ...]:
+    """The findings of diff, audit and artifacts, worst first, then by rule, place and id; of one id the worst."""
     found: dict[str, Mapping[str, Any]] = {}
-    for document in (audit, diff):
+    for document in reversed(documents):
         for finding in (document or {}).get("findings", ()):
-            found.setdefault(finding["id"], finding)
+            known = found.get(finding["id"])
+            if known is None or not Severity(known["severity"]).at_least(Severity(finding["severity"])):
+                found[finding["id"]] = finding
     return worst_findings_first(found.values())
 
 
@@ -112,9 +118,13 @@ def worst_findings_first(findings: Iterable[Mapping[str, Any]]) -> tuple[Mapping
     return tuple(sorted(findings, key=order))
 
 
-def unknowns(diff: Mapping[str, Any] | None, audit: Mapping[str, Any] | None) -> tuple[Unknown, ...]:
+def unknowns(
+    diff: Mapping[str, Any] | None, audit: Mapping[str, Any] | None, artifacts: Mapping[str, Any] | None = None
+) -> tuple[Unknown, ...]:
     """Everything the evidence does not cover: what is absent, not analysed, not run, inconclusive or unsafe."""
-    return (*_unknown_code(diff), *_unknown_behavior(audit))
+    left = (artifacts or {}).get("not_analysed", ())
+    unread = [Unknown("not-analysed", item["path"], item["reason"]) for item in left]
+    return (*_unknown_code(diff), *unread, *_unknown_behavior(audit))
 
 
 def _unknown_code(diff: Mapping[str, Any] | None) -> Iterable[Unknown]:

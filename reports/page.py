@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import base64
 import functools
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +13,8 @@ from reports.behaviors import BehaviorView, behavior_view
 from reports.document import UnknownGroup, all_findings, grouped, unknowns
 from reports.files import FileView, file_views
 from reports.findings import FindingView, finding_views
-from reports.rendering import environment, stylesheet
+from reports.models import ModelView, model_views
+from reports.rendering import environment, report_policy, style_text
 from reports.sentences import verdict_of
 
 if TYPE_CHECKING:
@@ -40,6 +39,7 @@ class ReportView:
     behavior_verdict: str
     findings: tuple[FindingView, ...]
     behavior: BehaviorView | None
+    models: tuple[ModelView, ...]
     unknown: tuple[UnknownGroup, ...]
     files: tuple[FileView, ...]
 
@@ -50,8 +50,8 @@ def report_html(document: Mapping[str, Any], patches: Iterable[tuple[FileChange,
     Its own security policy allows its one style block by hash and nothing else. The page holds what the document
     holds: it is the reviewer's, not the submitter's.
     """
-    diff, audit = document["diff"], document["audit"]
-    findings = finding_views(all_findings(diff, audit))
+    diff, audit, artifacts = document["diff"], document["audit"], document.get("artifacts")
+    findings = finding_views(all_findings(diff, audit, artifacts))
     view = ReportView(
         document=document,
         title=document["title"] or "a change",
@@ -61,24 +61,14 @@ def report_html(document: Mapping[str, Any], patches: Iterable[tuple[FileChange,
         behavior_verdict=verdict_of(audit).value,
         findings=findings,
         behavior=behavior_view(audit) if audit is not None else None,
-        unknown=grouped(unknowns(diff, audit)),
+        models=model_views(artifacts),
+        unknown=grouped(unknowns(diff, audit, artifacts)),
         files=tuple(file_views(patches, findings, rows_a_page=_REPORT_ROWS)),
     )
     template = _environment().get_template("report.html")
-    return template.render(view=view, style=Markup(_style()), policy=report_policy())  # noqa: S704 - our own stylesheet
-
-
-def report_policy() -> str:
-    """The content security policy of a report: its style block by hash, nothing else. For the HTTP header too."""
-    hashed = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'sha256-{hashed}'; base-uri 'none'; form-action 'none'"
+    return template.render(view=view, style=Markup(style_text()), policy=report_policy())  # noqa: S704 - our own stylesheet
 
 
 @functools.cache
 def _environment() -> Environment:
     return environment()
-
-
-@functools.cache
-def _style() -> str:
-    return f"\n{stylesheet()}"

@@ -1,78 +1,203 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Declared artifacts that are not in the repository: base's model against head's, with the panel's slices as groups."""
+"""Declared artifacts, base's against head's: models by the panel's slices, training data, and how they were made."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 
 import diffing
-from evidence import InputError
+from evidence import Finding, InputError, Location, Severity, Verdict, file_sha256, worst_first
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     import behavior
-    from evidence import Finding
 
-IDS = "item_ids"  # the artifact that says which item each row of a table is, one id a line
+SCHEMA: Final = "countersign/artifacts/v1"
+IDS: Final = "item_ids"  # the artifact that says which item each row of a table is, one id a line
+DATA: Final = "training_data"  # the artifact that is a table of what was learnt from
 _MEMBER = 0.5  # degree from which on an item is of a slice
 _MOST_IDS = 64 << 20
+_USUAL = 200  # characters of an id
 
 
-class Outside(NamedTuple):
-    """What comparing artifacts gave: a document each by name, all findings, and what was not read."""
+@dataclass(frozen=True)
+class Placed:
+    """An artifact's file, and the path that the manifest gives it. ``told`` says that the diff tells of it too."""
 
-    models: dict[str, diffing.ModelDiff]
+    file: Path
+    path: str
+    told: bool = False
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of its bytes as they are when first asked for."""
+        return file_sha256(self.file)
+
+    def named(self) -> dict[str, Any]:
+        """Its path, size and digest."""
+        return {"path": self.path, "size": self.file.stat().st_size, "sha256": self.sha256}
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One artifact on both sides, None where a side has none, and what comparing them gave."""
+
+    name: str
+    base: Mapping[str, Any] | None
+    head: Mapping[str, Any] | None
+    model: diffing.ModelDiff | None = None
+    data: diffing.DataDiff | None = None
+
+    @property
+    def status(self) -> str:
+        """``same`` by the bytes, whatever the path."""
+        if self.base is None or self.head is None:
+            return "added" if self.base is None else "removed"
+        return "same" if self.base["sha256"] == self.head["sha256"] else "changed"
+
+    def to_json(self) -> dict[str, Any]:
+        """The artifact as it stands in the document."""
+        return {
+            "name": self.name,
+            "status": self.status,
+            "base": self.base,
+            "head": self.head,
+            "model": self.model.to_json() if self.model is not None else None,
+            "data": self.data.to_json() if self.data is not None else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Artifacts:
+    """What comparing artifacts gave. Findings come worst first, artifacts by name."""
+
+    artifacts: tuple[Compared, ...]
     findings: tuple[Finding, ...]
     not_analysed: tuple[diffing.NotAnalysed, ...]
 
+    @property
+    def models(self) -> dict[str, diffing.ModelDiff]:
+        """The models that were compared, by name."""
+        return {one.name: one.model for one in self.artifacts if one.model is not None}
+
+    @property
+    def verdict(self) -> Verdict:
+        """Fail where a finding weighs high; else inconclusive where something was not read."""
+        if any(finding.severity.at_least(Severity.HIGH) for finding in self.findings):
+            return Verdict.FAIL
+        return Verdict.INCONCLUSIVE if self.not_analysed else Verdict.PASS
+
+    def weighed(self, rules: diffing.ReviewerRules, known: Iterable[Mapping[str, Any]] = ()) -> Artifacts:
+        """The same under the reviewer's rules, without findings that ``known`` documents hold and weigh as much."""
+        seen = {finding["id"]: Severity(finding["severity"]) for finding in known}
+        findings = [
+            finding
+            for finding in rules.apply(self.findings)
+            if finding.id not in seen or not seen[finding.id].at_least(finding.severity)
+        ]
+        return replace(self, findings=tuple(findings))
+
+    def to_json(self) -> dict[str, Any]:
+        """The artifacts document; ``docs/schemas/artifacts.schema.json``."""
+        return {
+            "schema": SCHEMA,
+            "verdict": self.verdict.value,
+            "artifacts": [one.to_json() for one in self.artifacts],
+            "findings": [finding.to_json() for finding in self.findings],
+            "not_analysed": [entry.to_json() for entry in self.not_analysed],
+        }
+
 
 def compare_artifacts(
-    base: Mapping[str, Path],
-    head: Mapping[str, Path],
+    base: Mapping[str, Placed],
+    head: Mapping[str, Placed],
     panel: behavior.Panel | None = None,
     keys: diffing.Keys | None = None,
-) -> Outside:
-    """Compare the artifacts that both sides declare under one name; files are given as they lie outside.
+) -> Artifacts:
+    """Compare the artifacts that both sides declare under one name. What has the same bytes is not opened.
 
     Where head declares ``item_ids``, a text file of one id a line, tables with as many rows are told by those ids, and
-    how far the items of each of the panel's slices moved.
+    how far the items of each of the panel's slices moved. ``training_data`` is compared as a table of interactions.
 
     Raises:
         SandboxMissingError: no working sandbox; nothing was opened.
     """
-    ids = _ids(head)
+    ids, left = _ids(base.get(IDS), head.get(IDS))
     groups = _groups(panel, ids) if panel is not None else {}
-    models: dict[str, diffing.ModelDiff] = {}
+    compared: list[Compared] = []
     findings: list[Finding] = []
-    left: list[diffing.NotAnalysed] = []
-    for name in sorted(head.keys() - {IDS}):
-        if name not in base:
-            left.append(
-                diffing.NotAnalysed(name, "an artifact outside the repository that base does not have", "weights")
-            )
-            continue
-        try:
-            found = diffing.model_diff(base[name], head[name], groups=groups, ids=ids, keys=keys)
-        except InputError as error:
-            left.append(diffing.NotAnalysed(name, f"an artifact outside the repository: {error}", "weights"))
-            continue
-        models[name] = found
-        findings += found.findings
-        left += [
-            diffing.NotAnalysed(name, f"an artifact outside the repository: {one.reason}", "weights")
-            for one in found.refused
-        ]
-    return Outside(models, tuple(findings), tuple(left))
+    for name in sorted(base.keys() | head.keys()):
+        old, new = base.get(name), head.get(name)
+        one = Compared(name, old.named() if old else None, new.named() if new else None)
+        if one.status == "changed" or (one.status == "added" and name not in {IDS, DATA}):
+            one, missing = _opened(one, old, new, groups, ids, keys)
+            left += missing
+        elif one.status == "removed" and old is not None:
+            findings.append(_removed(name, old.path))
+        compared.append(one)
+        findings += [*(one.model.findings if one.model else ()), *(one.data.findings if one.data else ())]
+    return Artifacts(tuple(compared), tuple(worst_first(findings)), tuple(left))
 
 
-def _ids(head: Mapping[str, Path]) -> list[str]:
-    path = head.get(IDS)
-    if path is None or path.stat().st_size > _MOST_IDS:
-        return []
-    ids = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    return ids if len(set(ids)) == len(ids) and all(one.isprintable() for one in ids) else []
+def _opened(
+    one: Compared,
+    old: Placed | None,
+    new: Placed | None,
+    groups: Mapping[str, list[int]],
+    ids: list[str],
+    keys: diffing.Keys | None,
+) -> tuple[Compared, list[diffing.NotAnalysed]]:
+    """The artifact with what changed inside it; and what was not read of it, unless the diff tells of the file."""
+    if new is None or one.name == IDS:
+        return one, []
+    try:
+        if one.name == DATA and old is not None:
+            return replace(one, data=diffing.data_diff(old.file, new.file, place=new.path)), []
+        found = diffing.model_diff(
+            old.file if old is not None else None, new.file, groups=groups, ids=ids, keys=keys, place=new.path
+        )
+    except InputError as error:
+        return one, [] if new.told else [_unread(one.name, str(error))]
+    missing = [] if new.told else [_unread(one.name, refused.reason) for refused in found.refused]
+    return replace(one, model=found), missing
+
+
+def _unread(name: str, reason: str) -> diffing.NotAnalysed:
+    return diffing.NotAnalysed(name, f"a declared artifact: {reason}", "weights")
+
+
+def _removed(name: str, path: str) -> Finding:
+    return Finding(
+        "tensor-changed", Severity.MEDIUM, f"Artifact removed: {name}", "What was in it is no longer there.",
+        Location(path, side="base"), {"old": path, "new": None}, (path, "removed"),
+    )  # fmt: skip
+
+
+def _ids(base: Placed | None, head: Placed | None) -> tuple[list[str], list[diffing.NotAnalysed]]:
+    """The ids of rows, none where they cannot be used; and then why."""
+    if head is None:
+        return [], []
+    ids = _listed(head)
+    if ids is None:
+        return [], [_unread(IDS, "no list of one id a line, each once: rows are told by their numbers")]
+    before = _listed(base) if base is not None else ids
+    shared = min(len(ids), len(before or ()))
+    if before is None or before[:shared] != ids[:shared]:
+        reason = "base lists other items in these rows: rows are told by their numbers, and slices not followed"
+        return [], [_unread(IDS, reason)]
+    return ids, []
+
+
+def _listed(placed: Placed) -> list[str] | None:
+    if placed.file.stat().st_size > _MOST_IDS:
+        return None
+    ids = placed.file.read_text(encoding="utf-8", errors="replace").splitlines()
+    usable = len(set(ids)) == len(ids) and all(0 < len(one) <= _USUAL and one.isprintable() for one in ids)
+    return ids if usable else None
 
 
 def _groups(panel: behavior.Panel, ids: list[str]) -> dict[str, list[int]]:

@@ -37,10 +37,10 @@ def compare(context: Context, job: Job, repository: Repository, base: str) -> Di
         base,
         job.head_commit,
         baseline=_baseline(repository, last_signed(context, job), base),
-        rules=_rules(context, job),
+        rules=rules(context, job),
         title=_own_title(repository, job),
         wheels=wheels,
-        keys=_keys(context, job),
+        keys=keys(context, job),
         signers=context.platform(job.platform).allowed_signers,
         keyring=context.platform(job.platform).openpgp_keyring,
     )
@@ -94,12 +94,14 @@ def _known(repository: Repository, commit: str) -> bool:
         return False
 
 
-def _rules(context: Context, job: Job) -> ReviewerRules | None:
+def rules(context: Context, job: Job) -> ReviewerRules | None:
+    """The reviewer's rules for this platform, None without any."""
     path = context.rules(job.platform)
     return read_rules(path) if path is not None else None
 
 
-def _keys(context: Context, job: Job) -> Keys | None:
+def keys(context: Context, job: Job) -> Keys | None:
+    """The keys that statements of provenance have to verify with, None without any."""
     path = context.platform(job.platform).provenance_keys
     return read_keys(path) if path is not None else None
 

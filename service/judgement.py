@@ -13,7 +13,7 @@ from evidence import ConflictError, PolicyError, Revision, Severity, Snapshot, V
 from service import reading, trust
 from service.arrivals import now
 from service.database import AnswerRow, CarriedRow, Change, EventRow, SignoffRow, StatementRow, ViewedRow
-from service.life import State
+from service.life import ARTIFACTS_COMPARED, State
 from signoff import (
     FACTS_NAME,
     Answer,
@@ -102,6 +102,11 @@ def facts(context: Context, row: RevisionRow, person_id: str | None = None, *, w
         viewed = set(session.scalars(marks))
         events = select(EventRow.what, EventRow.at).where(EventRow.revision_id == row.id)
         made = {what: at.replace(microsecond=0) for what, at in session.execute(events)}
+    found, more = [*diff["findings"], *audit["findings"]], []
+    if row.artifacts_digest is not None:
+        artifacts = context.store.get_json(row.artifacts_digest)
+        found += artifacts["findings"]
+        more = [_evidence("artifacts", row.artifacts_digest, artifacts, made.get(ARTIFACTS_COMPARED))]
     paths = {file["path"] for file in diff["files"]}
     before = {file["old_path"] for file in diff["files"] if file.get("old_path")}
     return build_facts(
@@ -109,8 +114,9 @@ def facts(context: Context, row: RevisionRow, person_id: str | None = None, *, w
         evidence=[
             _evidence("diff", row.diff_digest, diff, made.get(State.DIFFED)),
             _evidence("audit", row.audit_digest, audit, made.get(State.AUDITED)),
+            *more,
         ],
-        findings=[_finding(finding, answers.get(finding["id"])) for finding in (*diff["findings"], *audit["findings"])],
+        findings=[_finding(finding, answers.get(finding["id"])) for finding in found],
         files=Files(total=len(paths), viewed=len(paths & viewed), waived=waived),
         people=[(entry["name"], entry["email"]) for entry in context.store.get_json(row.people_digest)],
         paths=paths | before,

@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from evidence import ConflictError
 
+ARTIFACTS_COMPARED = "artifacts compared"  # in a revision's timeline; no state of its own
+
 
 class State(StrEnum):
     """Where a revision is on its way."""

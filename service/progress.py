@@ -43,6 +43,7 @@ class Job:
     verdict: str | None
     digest: str | None
     diff_digest: str | None
+    artifacts_digest: str | None
     audit_digest: str | None
     error_public: str | None
 
@@ -116,6 +117,7 @@ def _job(revision: RevisionRow, change: Change) -> Job:
         verdict=revision.verdict,
         digest=revision.digest,
         diff_digest=revision.diff_digest,
+        artifacts_digest=revision.artifacts_digest,
         audit_digest=revision.audit_digest,
         error_public=revision.error_public,
     )

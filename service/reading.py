@@ -163,6 +163,7 @@ def revision(database: Database, store: EvidenceStore, change_id: int, n: int) -
         manifest=store.get_json(row.digest) if row.digest else None,
         diff=store.get_json(row.diff_digest) if row.diff_digest else None,
         audit=store.get_json(row.audit_digest) if row.audit_digest else None,
+        artifacts=store.get_json(row.artifacts_digest) if row.artifacts_digest else None,
         error=error,
         answers=answers,
         viewed=viewed,

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from service.passkeys import Enrolment, Passkey
     from signoff import PasskeyScope
 
-EvidenceKind = Literal["diff", "audit", "report"]
+EvidenceKind = Literal["diff", "audit", "artifacts", "report"]
 
 __all__ = [
     "ANSWER_KINDS",
@@ -112,6 +112,7 @@ class Reviews:
         name = {
             "diff": row.diff_digest,
             "audit": row.public_digest if public else row.audit_digest,
+            "artifacts": row.artifacts_digest,
             "report": row.report_digest,
         }[kind]
         return self._context.store.get_json(name) if name else None

@@ -93,6 +93,7 @@ class Platform(BaseModel):
     panel: Path
     rules: Path | None = None
     wheels: Path | None = None
+    artifacts: Path | None = None
     provenance_keys: Path | None = None
     allowed_signers: Path | None = None
     openpgp_keyring: Path | None = None
@@ -158,4 +159,5 @@ def _from(folder: Path, platform: Platform) -> dict[str, Path | None]:
     paths = {"panel": platform.panel, "rules": platform.rules, "wheels": platform.wheels}
     paths |= {"provenance_keys": platform.provenance_keys, "allowed_signers": platform.allowed_signers}
     paths |= {"openpgp_keyring": platform.openpgp_keyring}
+    paths |= {"artifacts": platform.artifacts}
     return {name: folder / path if path is not None else None for name, path in paths.items()}

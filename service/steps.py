@@ -12,34 +12,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from behavior import MANIFEST_NAME, Side, audit, locate_artifacts, read_manifest, read_panel
+from behavior import Side, audit, read_panel
 from confine import Limits, Repository
-from evidence import (
-    VERSION,
-    Artifact,
-    ManifestError,
-    RepositoryError,
-    Revision,
-    Severity,
-    Verdict,
-    document_digest,
-    sha256_hex,
-)
+from diffing import ReviewerRules
+from evidence import VERSION, RepositoryError, Revision, Severity, Verdict, document_digest, sha256_hex
 from reports import report_document
-from service import comparing, ledger, progress
-from service.life import State
+from service import comparing, ledger, progress, submitted
+from service.artifacts import compare_artifacts
+from service.life import ARTIFACTS_COMPARED, State
 from service.slates import SlateFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from behavior import Manifest
-    from evidence import Digest, Snapshot
+    from evidence import Digest
     from service.context import Context
     from service.progress import Job
-
-MAX_MANIFEST = 1 << 20
-MAX_ARTIFACT = 4 << 30
 
 _cores = threading.BoundedSemaphore(max(1, os.cpu_count() or 1))
 _mirrors: dict[Path, threading.Lock] = {}
@@ -64,7 +52,9 @@ def fetch(context: Context, revision_id: int) -> None:
         head = repository.snapshot(job.head_commit)
         if base.commit == head.commit:
             raise RepositoryError(f"base and head are the same commit {head.commit[:12]}: there is nothing to review")
-        revision = Revision(job.repository, base, head, declared_artifacts(repository, head))
+        beside = submitted.folder_of(context, job, head.commit)
+        artifacts = submitted.declared_artifacts(repository, head.commit, beside)
+        revision = Revision(job.repository, base, head, artifacts)
     manifest = context.store.put(revision.canonical())
     progress.record(context.database, revision_id, "fetched", base_commit=base.commit, digest=manifest)
 
@@ -78,6 +68,32 @@ def compare(context: Context, revision_id: int) -> None:
     progress.advance(context.database, revision_id, State.DIFFED, diff_digest=stored)
 
 
+def weigh(context: Context, revision_id: int) -> None:
+    """Compare base's declared artifacts with head's, by the panel's slices; nothing is kept where there are none.
+
+    Raises:
+        RepositoryError: an artifact beside the repository is no longer what the revision names.
+        SandboxMissingError: no working sandbox; nothing was opened.
+    """
+    job = progress.job(context.database, revision_id)
+    base = _required(job.base_commit)
+    platform = context.platform(job.platform)
+    with _cores, _work_folder(context) as folder, open_mirror(context, job) as repository:
+        sides = {
+            name: submitted.taken(repository, commit, submitted.folder_of(context, job, commit), folder / name)
+            for name, commit in (("base", base), ("head", job.head_commit))
+        }
+        submitted.held(context, job, sides["head"])
+        if not any(sides.values()):
+            return
+        panel, keys = read_panel(platform.panel), comparing.keys(context, job)
+        known = context.store.get_json(_required(job.diff_digest))["findings"]
+        result = compare_artifacts(sides["base"], sides["head"], panel, keys)
+        document = result.weighed(comparing.rules(context, job) or ReviewerRules(), known).to_json()
+    stored = context.store.put_json(document)
+    progress.record(context.database, revision_id, ARTIFACTS_COMPARED, artifacts_digest=stored)
+
+
 def audit_key(context: Context, revision_id: int) -> Digest:
     """What an audit is known by: the digest of revision, panel, policy and version.
 
@@ -85,9 +101,12 @@ def audit_key(context: Context, revision_id: int) -> Digest:
     """
     job = progress.job(context.database, revision_id)
     panel = read_panel(context.platform(job.platform).panel)
-    again = {"again": job.n} if progress.failed_before(context.database, job) else {}
+    more: dict[str, Any] = {"again": job.n} if progress.failed_before(context.database, job) else {}
+    if job.artifacts_digest is not None:
+        document = context.store.get_json(job.artifacts_digest)  # base's are in no manifest
+        more["artifacts"] = [one["base"] for one in document["artifacts"]]
     return document_digest(
-        {"revision": job.digest, "panel": panel.digest, "policy": policy_digest(context), "version": VERSION, **again}
+        {"revision": job.digest, "panel": panel.digest, "policy": policy_digest(context), "version": VERSION, **more}
     )
 
 
@@ -105,10 +124,18 @@ def behave(context: Context, revision_id: int) -> dict[str, str]:
     panel = read_panel(context.platform(job.platform).panel)
     ledger.commit_panel(context, _required(job.digest), panel.digest)
     with _work_folder(context) as folder, open_mirror(context, job) as repository:
-        base = _side(repository, _required(job.base_commit), folder / "base")
-        head = _side(repository, job.head_commit, folder / "head")
+        sides = {}
+        for name, commit in (("base", _required(job.base_commit)), ("head", job.head_commit)):
+            beside = submitted.folder_of(context, job, commit)
+            artifacts, digest = submitted.exported(repository, commit, beside, folder / name)
+            if name == "head":
+                submitted.held(context, job, artifacts)
+            files = {key: one.file for key, one in artifacts.items()}
+            sides[name] = Side(tree=folder / name, artifacts=files, digest=digest)
         limits = Limits(call_seconds=context.settings.call_seconds)
-        result = audit(panel, base, head, limits=limits, cache=SlateFolder(context.slates), revision=job.n)
+        result = audit(
+            panel, sides["base"], sides["head"], limits=limits, cache=SlateFolder(context.slates), revision=job.n
+        )
     return {"audit": context.store.put_json(result.to_json()), "public": context.store.put_json(result.public())}
 
 
@@ -124,12 +151,14 @@ def take_audit(context: Context, revision_id: int, outcome: Mapping[str, str]) -
 
 
 def conclude(context: Context, revision_id: int) -> str:
-    """The review's verdict, from diff and audit; the revision becomes ready. Returns the verdict."""
+    """The review's verdict, from diff, artifacts and audit; the revision becomes ready. Returns the verdict."""
     job = progress.job(context.database, revision_id)
-    documents = [context.store.get_json(_required(name)) for name in (job.diff_digest, job.audit_digest)]
+    diff, audited = (context.store.get_json(_required(name)) for name in (job.diff_digest, job.audit_digest))
+    artifacts = context.store.get_json(job.artifacts_digest) if job.artifacts_digest is not None else None
+    documents = [document for document in (diff, artifacts, audited) if document is not None]
     verdict = Verdict.combine(*(Verdict(document["verdict"]) for document in documents))
     manifest = context.store.get_json(_required(job.digest))
-    report = report_document(manifest, *documents, title=job.title)
+    report = report_document(manifest, diff, audited, artifacts=artifacts, title=job.title)
     serious = {
         finding["id"]
         for document in documents
@@ -210,38 +239,6 @@ def _base(repository: Repository, job: Job) -> str:
     if job.base_hint is not None and repository.is_ancestor(job.base_hint, target):
         target = job.base_hint
     return repository.merge_base(target, job.head_commit)
-
-
-def declared_artifacts(repository: Repository, head: Snapshot) -> tuple[Artifact, ...]:
-    """Head's declared artifacts by SHA-256. A manifest that cannot be used is the audit's error, not this step's."""
-    tree = repository.tree(head.commit)
-    try:
-        manifest = _manifest(repository, head.commit)
-    except ManifestError:
-        return ()
-    found = []
-    for name, path in sorted(manifest.artifacts.items()):
-        entry = tree.get(path)
-        if entry is None or entry.kind != "file":
-            continue
-        content = repository.blob(entry.object_id, limit=MAX_ARTIFACT)
-        found.append(Artifact(name, len(content), sha256_hex(content)))
-    return tuple(found)
-
-
-def _manifest(repository: Repository, commit: str) -> Manifest:
-    entry = repository.tree(commit).get(MANIFEST_NAME)
-    if entry is None or entry.kind != "file":
-        raise ManifestError(f"{commit[:12]} has no {MANIFEST_NAME}: add one that says how to load the recommender")
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / MANIFEST_NAME).write_bytes(repository.blob(entry.object_id, limit=MAX_MANIFEST))
-        return read_manifest(Path(folder))
-
-
-def _side(repository: Repository, commit: str, into: Path) -> Side:
-    repository.export(commit, into)
-    artifacts = locate_artifacts(into, read_manifest(into))
-    return Side(tree=into, artifacts=artifacts, digest=f"sha256:{repository.content_digest(commit)}")
 
 
 @contextmanager

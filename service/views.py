@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from reports import all_findings
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -83,8 +85,9 @@ class SignoffView:
 class RevisionView:
     """One revision with its evidence, as the reviewer may see it.
 
-    ``manifest``, ``diff`` and ``audit`` are the documents of ``formats.md``, None until they exist. ``answers`` are
-    by finding id (``sha256:…``), ``viewed`` are head paths (base paths of removed files).
+    ``manifest``, ``diff``, ``audit`` and ``artifacts`` are the documents of ``formats.md``, None until they exist
+    (``artifacts``: and where none is declared). ``answers`` are by finding id (``sha256:…``), ``viewed`` are head paths
+    (base paths of removed files).
     """
 
     change_id: int
@@ -97,6 +100,7 @@ class RevisionView:
     manifest: Mapping[str, Any] | None
     diff: Mapping[str, Any] | None
     audit: Mapping[str, Any] | None
+    artifacts: Mapping[str, Any] | None
     error: ReviewError | None
     answers: Mapping[str, Answer]
     viewed: frozenset[str]
@@ -106,12 +110,8 @@ class RevisionView:
 
     @property
     def findings(self) -> tuple[Mapping[str, Any], ...]:
-        """The findings of diff and audit together, each as in ``formats.md``, once an id."""
-        found: dict[str, Mapping[str, Any]] = {}
-        for document in (self.diff, self.audit):
-            for finding in (document or {}).get("findings", ()):
-                found.setdefault(finding["id"], finding)
-        return tuple(found.values())
+        """The findings of diff, audit and artifacts together, worst first, once an id."""
+        return all_findings(self.diff, self.audit, self.artifacts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _P = ParamSpec("_P")
 
-VERSION = "workflows-1"  # recovery is per version: raise it when the order of steps changes
+VERSION = "workflows-2"  # recovery is per version: raise it when the order of steps changes
 
 REVIEWS = "reviews"
 AUDITS = "audits"
@@ -62,7 +62,7 @@ def arrival(revision_id: int) -> str:
 
 
 def _review(revision_id: int) -> str:
-    for run in (_fetch_patiently, _diff, _audit):
+    for run in (_fetch_patiently, _diff, _weigh, _audit):
         outcome = run(revision_id)
         if _superseded(revision_id)["superseded"]:
             return State.SUPERSEDED.value
@@ -155,6 +155,12 @@ def _fetch(revision_id: int) -> Json:
 @_step("diff")
 def _diff(revision_id: int) -> Json:
     steps.compare(_context(), revision_id)
+    return {}
+
+
+@_step("artifacts")
+def _weigh(revision_id: int) -> Json:
+    steps.weigh(_context(), revision_id)
     return {}
 
 

@@ -3,7 +3,20 @@
 
 from diffing.artifacts.confined import Heads
 from diffing.artifacts.models import ModelDiff, model_diff
-from diffing.artifacts.provenance import Keys, Provenance, read_keys
+from diffing.artifacts.provenance import MAX_STATEMENT, Keys, Provenance, is_statement, read_keys, speaks_of
 from diffing.artifacts.snapshots import ROLES, DataDiff, data_diff
 
-__all__ = ["ROLES", "DataDiff", "Heads", "Keys", "ModelDiff", "Provenance", "data_diff", "model_diff", "read_keys"]
+__all__ = [
+    "MAX_STATEMENT",
+    "ROLES",
+    "DataDiff",
+    "Heads",
+    "Keys",
+    "ModelDiff",
+    "Provenance",
+    "data_diff",
+    "is_statement",
+    "model_diff",
+    "read_keys",
+    "speaks_of",
+]

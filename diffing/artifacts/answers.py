@@ -338,56 +338,32 @@ class _SnapshotsAnswer(_Strict):
 
 
 def opening(answer: Any) -> Opening:  # noqa: ANN401 - parsed JSON
-    """The answer to ``open``.
-
-    Raises:
-        InputError: it is none.
-    """
+    """The answer to ``open``; InputError if it is none."""
     return _checked(Opening, answer)
 
 
 def compared(answer: Any) -> Compared:  # noqa: ANN401 - parsed JSON
-    """The answer to ``compare``.
-
-    Raises:
-        InputError: it is none.
-    """
+    """The answer to ``compare``; InputError if it is none."""
     return _checked(Compared, answer)
 
 
 def aligned(answer: Any) -> Aligned:  # noqa: ANN401 - parsed JSON
-    """The answer to ``align``.
-
-    Raises:
-        InputError: it is none.
-    """
+    """The answer to ``align``; InputError if it is none."""
     return _checked(Alignment, answer).aligned
 
 
 def around(answer: Any) -> list[Around]:  # noqa: ANN401 - parsed JSON
-    """The answer to ``around``.
-
-    Raises:
-        InputError: it is none.
-    """
+    """The answer to ``around``; InputError if it is none."""
     return _checked(_AroundAnswer, answer).around
 
 
 def heads(answer: Any) -> Heads:  # noqa: ANN401 - parsed JSON
-    """The answer to ``heads``.
-
-    Raises:
-        InputError: it is none.
-    """
+    """The answer to ``heads``; InputError if it is none."""
     return _checked(_HeadsAnswer, answer).heads
 
 
 def snapshots(answer: Any) -> Snapshots:  # noqa: ANN401 - parsed JSON
-    """The answer to ``data``.
-
-    Raises:
-        InputError: it is none.
-    """
+    """The answer to ``data``; InputError if it is none."""
     return _checked(_SnapshotsAnswer, answer).snapshots
 
 

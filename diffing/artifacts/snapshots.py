@@ -57,7 +57,9 @@ class DataDiff:
         }
 
 
-def data_diff(base: Path, head: Path, *, roles: Mapping[str, str] | None = None, by: tuple[str, ...] = ()) -> DataDiff:
+def data_diff(
+    base: Path, head: Path, *, roles: Mapping[str, str] | None = None, by: tuple[str, ...] = (), place: str = ""
+) -> DataDiff:
     """What changed between two snapshots: tables of interactions or items, each a file or a folder of parts.
 
     Args:
@@ -65,6 +67,7 @@ def data_diff(base: Path, head: Path, *, roles: Mapping[str, str] | None = None,
         head: the one that head was trained on.
         roles: the column that holds the ``user``, ``item``, ``source``, ``label`` and ``time``; guessed by name.
         by: more columns of few values whose rows are counted: slices.
+        place: the path that findings are put at; head's own name where it is empty.
 
     Raises:
         SandboxMissingError: no working sandbox; nothing was opened.
@@ -80,7 +83,7 @@ def data_diff(base: Path, head: Path, *, roles: Mapping[str, str] | None = None,
     with confined.parser_of(inside) as parser:
         call = {**asked, "roles": dict(roles or {}), "by": list(by)}
         compared = answers.snapshots(parser.ask({"data": call}))
-    findings = worst_first(data_findings(compared, by, head.name))
+    findings = worst_first(data_findings(compared, by, place or head.name))
     return DataDiff(compared, tuple(findings), by)
 
 

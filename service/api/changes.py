@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Path, Request
 from fastapi.concurrency import run_in_threadpool
@@ -15,6 +15,7 @@ from service import reading
 from service.api.callers import CallerOf  # noqa: TC001 - FastAPI reads it when it builds the route
 from service.api.documents import change_json, revision_json, row_json
 from service.arrivals import Arrival, DeliveryId, Outcome, receive, submission_id
+from service.reviews import EvidenceKind  # noqa: TC001 - as above
 from service.webhooks import raw_body
 
 if TYPE_CHECKING:
@@ -100,12 +101,10 @@ def get_revision(request: Request, caller: CallerOf, change_id: _Id, n: _N) -> J
 
 
 @router.get("/changes/{change_id}/revisions/{n}/evidence/{kind}")
-def get_evidence(
-    request: Request, caller: CallerOf, change_id: _Id, n: _N, kind: Literal["diff", "audit", "report"]
-) -> JSONResponse:
-    """A document of ``formats.md``. A submitter gets the public part of the audit, and no report."""
+def get_evidence(request: Request, caller: CallerOf, change_id: _Id, n: _N, kind: EvidenceKind) -> JSONResponse:
+    """A document of ``formats.md``. A submitter gets the public part of the audit, no artifacts and no report."""
     reading.change(request.app.state.database, change_id, platform=caller.scope)
-    if kind == "report":
+    if kind in {"artifacts", "report"}:  # by the panel's slices
         caller.reviewer()
     reviews: Reviews = request.app.state.reviews
     document = reviews.evidence(change_id, n, kind, public=caller.person is None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -15,8 +14,8 @@ import behavior
 import confine
 import diffing
 import reports
-from evidence import Artifact, InputError, Json, Revision, Severity, Verdict, document_digest, file_sha256, worst_first
-from service.artifacts import Outside, compare_artifacts
+from evidence import Artifact, InputError, Json, Revision, Severity, Verdict, document_digest, file_sha256
+from service.artifacts import Artifacts, Placed, compare_artifacts
 from service.cli import words
 from service.cli.output import as_text, leave, say, screen, show, write
 from service.cli.several import SeveralValues
@@ -205,24 +204,24 @@ def review_command(  # noqa: PLR0913 - one parameter an option
         else:
             declared = _declared_in(repository, head, Path(folder, "head"), _beside(artifacts, "head"))
         models = _models(repository, {"base": base, "head": head}, artifacts, whom, keys)
-        result = replace(
-            result,
-            findings=tuple(worst_first([*result.findings, *(own or diffing.ReviewerRules()).apply(models.findings)])),
-            not_analysed=(*result.not_analysed, *models.not_analysed),
-        )
+        found = models.weighed(own or diffing.ReviewerRules()).to_json() if models is not None else None
         revision = Revision(repo.resolve().name, result.base, result.head, declared)
-        document = reports.report_document(revision, result.to_json(), audited, title=_subject(repository, head))
+        document = reports.report_document(
+            revision, result.to_json(), audited, artifacts=found, title=_subject(repository, head)
+        )
         page = reports.report_html(document, ((change, diffing.hunks(repository, change)) for change in result.files))
     if out is not None:
         write(out / "revision.json", revision.canonical())
         write(out / "diff.json", as_text(result.to_json()))
         if audited is not None:
             write(out / "audit.json", as_text(audited))
-        for name, model in models.models.items():
-            write(out / f"model-{name}.json", as_text(model.to_json()))
+        if models is not None and found is not None:
+            write(out / "artifacts.json", as_text(found))
+            for name, model in models.models.items():
+                write(out / f"model-{name}.json", as_text(model.to_json()))
         write(out / "report.json", as_text(document))
         write(out / "report.html", page)
-    findings = reports.sarif_document(result.to_json(), audited) if format == "sarif" else document
+    findings = reports.sarif_document(result.to_json(), audited, found) if format == "sarif" else document
     show(page if format == "html" else as_text(findings))
     leave(Verdict(document["verdict"]).exit_code)
 
@@ -269,17 +268,22 @@ def _models(
     artifacts: Path | None,
     panel: behavior.Panel | None,
     keys: diffing.Keys | None,
-) -> Outside:
+) -> Artifacts | None:
     """The declared artifacts outside the repository, base's against head's, where each side has a folder of its own."""
     if artifacts is None or _beside(artifacts, "head") == artifacts:
-        return Outside({}, (), ())
+        return None
     found = {}
     with tempfile.TemporaryDirectory(prefix="countersign-") as folder:
         for name, ref in refs.items():
             into, beside = Path(folder, name), _beside(artifacts, name)
             repository.export(repository.resolve(ref), into)
-            known = behavior.locate_artifacts(into, behavior.read_manifest(into), beside)
-            found[name] = {key: path for key, path in known.items() if beside and path.is_relative_to(beside)}
+            manifest = behavior.read_manifest(into)
+            known = behavior.locate_artifacts(into, manifest, beside)
+            found[name] = {
+                key: Placed(path, manifest.artifacts[key])
+                for key, path in known.items()
+                if beside and path.is_relative_to(beside)
+            }
         return compare_artifacts(found["base"], found["head"], panel, keys)
 
 

@@ -9,9 +9,10 @@ from typing import Annotated, cast
 import typer
 
 import diffing
+import reports
 from evidence import InputError, Severity, parse_json
 from service.cli import words
-from service.cli.output import as_text, leave, say, show
+from service.cli.output import as_text, leave, say, show, write
 
 _BAD_INPUT = 2
 _LONG = 200  # characters of an id
@@ -40,6 +41,7 @@ def model_diff_command(  # noqa: PLR0913 - each is an option
     heads: Annotated[
         str | None, typer.Option(help="USERS:ITEMS, the tables whose dot product is the score; needs --groups.")
     ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with plots to this file too.")] = None,
     provenance_keys: Annotated[
         Path | None, typer.Option(help="Public keys (PEM) that statements beside head's files must verify with.")
     ] = None,
@@ -64,6 +66,8 @@ def model_diff_command(  # noqa: PLR0913 - each is an option
     )
     verdict = result.verdict_at(Severity(fail_on))
     document = {**result.to_json(), "verdict": verdict.value}
+    if html is not None:
+        write(html, reports.model_html(document, head.name))
     if format == "json":
         show(as_text(document))
     elif not result.refused:

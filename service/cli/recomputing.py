@@ -105,9 +105,9 @@ def _base(repository: Repository, statement: Statement) -> str:
 
 def _held(repository: Repository, head: Snapshot, given: Mapping[str, Path]) -> tuple[Artifact, ...]:
     """The artifacts as the reviewer holds them: files that were given, and what the signed commit declares."""
-    from service.steps import declared_artifacts  # noqa: PLC0415 - brings the service's database, a second of imports
+    from service.submitted import declared_artifacts  # noqa: PLC0415 - brings the sandbox's and models' imports
 
-    found = {artifact.name: artifact for artifact in declared_artifacts(repository, head)}
+    found = {artifact.name: artifact for artifact in declared_artifacts(repository, head.commit)}
     for name, path in given.items():
         if not path.is_file():
             raise InputError(f"{path}: no such file, for artifact {name!r}")

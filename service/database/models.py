@@ -143,6 +143,7 @@ class RevisionRow(Base):
     dispatched_at: Mapped[datetime | None]
     digest: Mapped[str | None] = mapped_column(String(71))
     diff_digest: Mapped[str | None] = mapped_column(String(71))
+    artifacts_digest: Mapped[str | None] = mapped_column(String(71))
     audit_digest: Mapped[str | None] = mapped_column(String(71))
     public_digest: Mapped[str | None] = mapped_column(String(71))
     people_digest: Mapped[str | None] = mapped_column(String(71))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from service.pages import behavior, change, evidence_files, files, log, passkeys, queue, sign, since, style
+from service.pages import behavior, change, evidence_files, files, log, models, passkeys, queue, sign, since, style
 from service.pages.doors import error_page, sign_in_page
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ routers: tuple[APIRouter, ...] = (
     change.router,
     files.router,
     behavior.router,
+    models.router,
     sign.router,
     since.router,
     evidence_files.router,

@@ -6,7 +6,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from reports import all_findings
 from service.life import SIGNABLE, State
 from service.pages._common import outside_link
 
@@ -86,12 +85,12 @@ def open_findings(revision: RevisionView) -> int:
     """How many findings have no answer yet, or one that says the author must act."""
     return sum(
         finding["id"] not in revision.answers or revision.answers[finding["id"]].kind == "must-change"
-        for finding in all_findings(revision.diff, revision.audit)
+        for finding in revision.findings
     )
 
 
 def heading(reading: Reading, here: str) -> Heading:
-    """The heading for the page named ``here``: ``overview``, ``files``, ``behavior`` or ``sign``."""
+    """The heading for the page named ``here``: ``overview``, ``files``, ``behavior``, ``models`` or ``sign``."""
     change, revision = reading
     at = root(change.id, revision.n)
     latest = change.latest.n
@@ -126,8 +125,19 @@ def _tabs(revision: RevisionView, at: str, here: str) -> tuple[Tab, ...]:
         "overview": f"{unanswered} open" if unanswered else "",
         "files": f"{viewed} of {len(files)} viewed" if files else "",
         "behavior": "" if revision.audit is not None else "not run",
+        "models": (revision.artifacts or {}).get("verdict", ""),
         "sign": revision.state if revision.state in SIGNABLE - {State.READY} else "",
     }
-    names = {"overview": "Overview", "files": "Files", "behavior": "Behavior", "sign": "Sign-off"}
-    urls = {"overview": at, "files": f"{at}/files", "behavior": f"{at}/behavior", "sign": f"{at}/sign"}
-    return tuple(Tab(names[key], urls[key], notes[key], key == here) for key in names)
+    names = {"overview": "Overview", "files": "Files", "behavior": "Behavior", "models": "Models", "sign": "Sign-off"}
+    urls = {
+        "overview": at,
+        "files": f"{at}/files",
+        "behavior": f"{at}/behavior",
+        "models": f"{at}/models",
+        "sign": f"{at}/sign",
+    }
+    return tuple(
+        Tab(names[key], urls[key], notes[key], key == here)
+        for key in names
+        if key != "models" or revision.artifacts is not None or here == "models"
+    )

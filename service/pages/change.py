@@ -14,7 +14,6 @@ from reports import (
     CellRow,
     FindingView,
     UnknownGroup,
-    all_findings,
     behavior_sentence,
     cell_rows,
     code_sentence,
@@ -142,7 +141,7 @@ def answered(revision: RevisionView) -> tuple[AnsweredFinding, ...]:
     """The findings of a revision, worst first, each with its answer."""
     at = root(revision.change_id, revision.n)
     result = []
-    for finding in finding_views(all_findings(revision.diff, revision.audit)):
+    for finding in finding_views(revision.findings):
         given = revision.answers.get(finding.id)
         said = ANSWERS[given.kind].split(":", maxsplit=1)[0] if given else ""
         asks = Severity(finding.severity).at_least(Severity.HIGH)
@@ -152,7 +151,7 @@ def answered(revision: RevisionView) -> tuple[AnsweredFinding, ...]:
 
 def _overview(reading: Reading) -> OverviewPage:
     change, revision = reading
-    missing = unknowns(revision.diff, revision.audit)
+    missing = unknowns(revision.diff, revision.audit, revision.artifacts)
     cells = cell_rows(revision.audit or {}, "primary")
     return OverviewPage(
         heading=heading(reading, "overview"),
@@ -181,7 +180,7 @@ def _overview(reading: Reading) -> OverviewPage:
 def file_lines(revision: RevisionView) -> tuple[FileLine, ...]:
     """The changed files of a revision, a line each."""
     counts: dict[str, int] = {}
-    for finding in all_findings(revision.diff, revision.audit):
+    for finding in revision.findings:
         path = (finding.get("location") or {}).get("path")
         if path:
             counts[path] = counts.get(path, 0) + 1

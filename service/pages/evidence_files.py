@@ -20,7 +20,9 @@ def report(_person: SignedIn, reviews: Desk, change_id: int, n: int) -> Response
     if revision.manifest is None:
         raise ConflictError(f"revision {n} is {revision.state}: its report comes once base and head are known")
     title = reviews.change(change_id).title
-    document = report_document(revision.manifest, revision.diff, revision.audit, title=title)
+    document = report_document(
+        revision.manifest, revision.diff, revision.audit, artifacts=revision.artifacts, title=title
+    )
     patches = reviews.patches(change_id, n) if revision.diff is not None else ()
     return HTMLResponse(
         report_html(document, patches),

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from evidence import NotFoundError
-from reports import FileView, all_findings, file_anchor, file_views, finding_views
+from reports import FileView, file_anchor, file_views, finding_views
 from service.pages._common import Desk, SignedIn, page
 from service.pages._heading import Heading, heading, read, root
 
@@ -45,7 +45,7 @@ def files(request: Request, person: SignedIn, reviews: Desk, change_id: int, n: 
     """Every changed file with its diff."""
     reading = read(reviews, change_id, n)
     revision = reading.revision
-    findings = finding_views(all_findings(revision.diff, revision.audit))
+    findings = finding_views(revision.findings)
     views = file_views(reviews.patches(change_id, n), findings) if revision.diff is not None else ()
     marked = tuple(MarkedFile(view, view.path in revision.viewed) for view in views)
     view = FilesPage(

@@ -142,7 +142,7 @@ def sign(
     reading = read(reviews, change_id, n)
     revision = reading.revision
     findings = answered(revision)
-    missing = unknowns(revision.diff, revision.audit)
+    missing = unknowns(revision.diff, revision.audit, revision.artifacts)
     beyond = _beyond(revision)
     viewed = reviews.viewed_by(change_id, n, person)
     unviewed = tuple(file for file in file_lines(revision) if file.path not in viewed)

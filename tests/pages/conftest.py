@@ -61,6 +61,7 @@ PLATFORMS = """
 name = "tiny"
 allow_local = true
 panel = "panel"
+artifacts = "artifacts"
 [[platforms.repositories]]
 name = "tiny/ranker"
 url = "{url}"
@@ -115,6 +116,18 @@ def make_repository(folder: Path) -> dict[str, str]:
         heads[name] = git(folder, "rev-parse", "HEAD")
     git(folder, "checkout", "-q", "main")
     return heads
+
+
+def hand_in(folder: Path, heads: dict[str, str]) -> None:
+    """The model of every commit, beside the repository; in that of ``lift`` one item is three times as long."""
+    table = np.random.default_rng(6).standard_normal((ITEMS, 8)).astype("<f4")
+    for name, commit in heads.items():
+        place = folder / commit / "models"
+        place.mkdir(parents=True)
+        (place / "items.txt").write_text("".join(f"i{number}\n" for number in range(ITEMS)), encoding="ascii")
+        other = table.copy()
+        other[7] *= 3 if name == "lift" else 1
+        np.savez(place / "items.npz", **{"items <b>": other})
 
 
 def make_panel(folder: Path) -> None:
@@ -195,6 +208,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     data = place / "data"
     data.mkdir()
     make_panel(data / "panel")
+    hand_in(data / "artifacts", heads)
     (data / "platforms.toml").write_text(PLATFORMS.format(url=place / "repository"), encoding="utf-8")
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser, pytest.mark.loopback, pytest.mark.sandbox, pytest.mark.usefixtures("socket_enabled")]
 
 DASH = "\N{EN DASH}"
-PAGES = ("", "/files", "/behavior", "/sign", "/report")
+PAGES = ("", "/files", "/behavior", "/models", "/sign", "/report")
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -99,6 +99,24 @@ def test_the_lift_is_explained_by_slice_ratio_and_lines(service: Any, browse: Ca
     assert page.locator("table.cells tbody tr").count() >= 15
     page.goto(f"{service.url}/changes/{service.changes['lift']}/revisions/1/files")
     assert "identit" in page.locator("tr.notes").all_inner_texts()[1] + page.locator("table.diff").nth(1).inner_text()
+
+
+def test_what_moved_in_a_model_is_drawn_named_and_answered_on_the_overview(
+    service: Any, browse: Callable[..., Any]
+) -> None:
+    page = browse(target=f"/changes/{service.changes['lift']}").page
+    assert page.locator(".finding", has_text="1 row of items <b> moved out of line").count() == 1
+    page.get_by_role("link", name="Models").click()
+    assert page.url.endswith("/models")
+    assert page.locator("svg.chart[role=img] > title").all_inner_texts() != []
+    assert page.locator("table.cells tbody th", has_text=re.compile(r"^i7$")).count() == 1
+    assert "Nearest to i7" in page.locator("figure.names figcaption").first.inner_text()
+    page.locator("figure.names details summary").first.click()
+    assert page.locator("figure.names table.cells td", has_text=re.compile(r"^i\d+ \d")).count() > 1
+    page.get_by_role("link", name="Answer on the overview").first.click()
+    assert "#" in page.url
+    page.goto(f"{service.url}/changes/{service.changes['tidy']}/revisions/1/models")
+    assert "the same bytes on both sides" in page.locator("main").inner_text()
 
 
 def test_a_line_is_a_permalink(service: Any, browse: Callable[..., Any]) -> None:

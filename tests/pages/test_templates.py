@@ -18,6 +18,7 @@ from service.pages.change import OverviewPage
 from service.pages.doors import ErrorPage, SignInPage
 from service.pages.files import FilesPage
 from service.pages.log import LogPage
+from service.pages.models import ModelsPage
 from service.pages.passkeys import PasskeysPage
 from service.pages.queue import QueuePage
 from service.pages.sign import SignPage
@@ -32,6 +33,7 @@ VIEWS = (
     OverviewPage,
     FilesPage,
     BehaviorPage,
+    ModelsPage,
     SignPage,
     SincePage,
     LogPage,

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Artifacts as a platform hands them in: in the repository, or beside it in a folder for each commit.
+
+What lies beside the repository is the platform's to change at any moment. So a step takes a copy of it, and holds that
+to the digests that the revision's manifest names.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from behavior import MANIFEST_NAME, locate_artifacts, read_manifest
+from diffing import MAX_STATEMENT, is_statement, speaks_of
+from evidence import (
+    Artifact,
+    ManifestError,
+    RepositoryError,
+    TooLargeError,
+    document_digest,
+    file_sha256,
+    sha256_hex,
+)
+from service.artifacts import Placed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from behavior import Manifest
+    from confine import Repository
+    from service.context import Context
+    from service.progress import Job
+
+MAX_MANIFEST = 1 << 20
+MAX_ARTIFACT = 4 << 30  # bytes of one in the repository; one beside it is read bit by bit
+
+
+def folder_of(context: Context, job: Job, commit: str) -> Path | None:
+    """Where the platform's artifacts of a commit lie beside the repository; None without such a folder."""
+    place = context.platform(job.platform).artifacts
+    return place / commit if place is not None and (place / commit).is_dir() else None
+
+
+def declared_artifacts(repository: Repository, commit: str, beside: Path | None = None) -> tuple[Artifact, ...]:
+    """A commit's declared artifacts by SHA-256. A manifest that cannot be used is the audit's error, not this one's."""
+    try:
+        manifest = manifest_of(repository, commit)
+    except ManifestError:
+        return ()
+    tree = repository.tree(commit)
+    found = []
+    for name, path in sorted(manifest.artifacts.items()):
+        entry = tree.get(path)
+        if entry is not None and entry.kind == "file":
+            content = repository.blob(entry.object_id, limit=MAX_ARTIFACT)
+            found.append(Artifact(name, len(content), sha256_hex(content)))
+        elif (file := _outside(manifest, name, beside)) is not None:
+            found.append(Artifact(name, file.stat().st_size, file_sha256(file)))
+    return tuple(found)
+
+
+def manifest_of(repository: Repository, commit: str) -> Manifest:
+    """The manifest of a commit.
+
+    Raises:
+        ManifestError: there is none, or none that can be used.
+    """
+    entry = repository.tree(commit).get(MANIFEST_NAME)
+    if entry is None or entry.kind != "file":
+        raise ManifestError(f"{commit[:12]} has no {MANIFEST_NAME}: add one that says how to load the recommender")
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / MANIFEST_NAME).write_bytes(repository.blob(entry.object_id, limit=MAX_MANIFEST))
+        return read_manifest(Path(folder))
+
+
+def taken(repository: Repository, commit: str, beside: Path | None, into: Path) -> dict[str, Placed]:
+    """The declared artifacts of a commit as files below ``into``, with the statements of provenance about them.
+
+    What is declared and nowhere to be found is left out: the audit cannot run such a commit and says so.
+    """
+    try:
+        manifest = manifest_of(repository, commit)
+    except ManifestError:
+        return {}
+    tree = repository.tree(commit)
+    statements = [path for path, entry in tree.items() if entry.kind == "file" and is_statement(path)]
+    found = {}
+    for name, path in sorted(manifest.artifacts.items()):
+        entry = tree.get(path)
+        if entry is not None and entry.kind == "file":
+            _write(repository, entry.object_id, into / path, MAX_ARTIFACT)
+            for one in statements:
+                if PurePosixPath(one).parent == PurePosixPath(path).parent and speaks_of(one, path):
+                    with suppress(TooLargeError):
+                        _write(repository, tree[one].object_id, into / one, MAX_STATEMENT)
+            found[name] = Placed(into / path, path, told=True)
+        elif (file := _outside(manifest, name, beside)) is not None:
+            _copied(file, into / path)
+            for near in sorted(file.parent.iterdir()):
+                small = near.is_file() and not near.is_symlink() and near.stat().st_size <= MAX_STATEMENT
+                if small and is_statement(near.name) and speaks_of(near.name, file.name):
+                    _copied(near, (into / path).parent / near.name)
+            found[name] = Placed(into / path, path)
+    return found
+
+
+def exported(repository: Repository, commit: str, beside: Path | None, into: Path) -> tuple[dict[str, Placed], str]:
+    """A commit's files in ``into``, its artifacts by name, and one digest of all that.
+
+    Raises:
+        ManifestError: no manifest that can be used, or an artifact that is nowhere to be found.
+    """
+    repository.export(commit, into)
+    manifest = read_manifest(into)
+    found = {}
+    for name, file in locate_artifacts(into, manifest, beside).items():
+        path = manifest.artifacts[name]
+        inside = file.is_relative_to(into)
+        copy = file if inside else into.with_name(f"{into.name}-artifacts") / path
+        if not inside:
+            _copied(file, copy)
+        found[name] = Placed(copy, path, told=inside)
+    content = repository.content_digest(commit)
+    outside = {name: one.sha256 for name, one in found.items() if not one.told}
+    return found, document_digest([content, outside]) if outside else f"sha256:{content}"
+
+
+def held(context: Context, job: Job, found: Mapping[str, Placed]) -> None:
+    """Check that head's artifacts are those of the revision's manifest.
+
+    Raises:
+        RepositoryError: one is another one by now, or gone.
+    """
+    manifest = context.store.get_json(job.digest or "")
+    listed = {one["name"]: one["sha256"] for one in manifest["artifacts"]}
+    for name in sorted(listed.keys() | found.keys()):
+        if name not in found or listed.get(name) != found[name].sha256:
+            raise RepositoryError(f"artifact {name} is not what it was when this review began: send the change again")
+
+
+def _outside(manifest: Manifest, name: str, beside: Path | None) -> Path | None:
+    """A declared artifact's file beside the repository; None where it is not there, or no plain file."""
+    if beside is None:
+        return None
+    alone = replace(manifest, artifacts={name: manifest.artifacts[name]})
+    try:
+        return locate_artifacts(beside, alone)[name]
+    except ManifestError:
+        return None
+
+
+def _write(repository: Repository, object_id: str, into: Path, limit: int) -> None:
+    into.parent.mkdir(parents=True, exist_ok=True)
+    into.write_bytes(repository.blob(object_id, limit=limit))
+
+
+def _copied(file: Path, into: Path) -> None:
+    into.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, into)
