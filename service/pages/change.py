@@ -47,13 +47,14 @@ ANSWERS: Mapping[str, str] = {
 
 
 class AnsweredFinding(NamedTuple):
-    """A finding with its answer, if it has one, and where to send one."""
+    """A finding with its answer, if it has one, where to send one, and the page that shows what it is about."""
 
     finding: FindingView
     answer: Answer | None
     said: str
     action: str
     asks: bool
+    page: str
 
 
 class FileLine(NamedTuple):
@@ -140,12 +141,19 @@ def again(_person: SignedIn, reviews: Desk, change_id: int, n: int) -> Response:
 def answered(revision: RevisionView) -> tuple[AnsweredFinding, ...]:
     """The findings of a revision, worst first, each with its answer."""
     at = root(revision.change_id, revision.n)
+    files = {file["path"] for file in (revision.diff or {}).get("files", ())}
+    beside = {
+        finding["id"]
+        for finding in (revision.artifacts or {}).get("findings", ())
+        if (finding["location"] or {}).get("path") not in files
+    }
     result = []
     for finding in finding_views(revision.findings):
         given = revision.answers.get(finding.id)
         said = ANSWERS[given.kind].split(":", maxsplit=1)[0] if given else ""
         asks = Severity(finding.severity).at_least(Severity.HIGH)
-        result.append(AnsweredFinding(finding, given, said, f"{at}/findings/{finding.id}/answer", asks))
+        where = f"{at}/models" if finding.id in beside else f"{at}/files"
+        result.append(AnsweredFinding(finding, given, said, f"{at}/findings/{finding.id}/answer", asks, where))
     return tuple(result)
 
 

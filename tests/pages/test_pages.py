@@ -106,7 +106,9 @@ def test_what_moved_in_a_model_is_drawn_named_and_answered_on_the_overview(
 ) -> None:
     page = browse(target=f"/changes/{service.changes['lift']}").page
     assert page.locator(".finding", has_text="1 row of items <b> moved out of line").count() == 1
-    page.get_by_role("link", name="Models").click()
+    place = page.locator(".finding .where a", has_text="models/items.npz").first.get_attribute("href")
+    assert place.startswith(f"/changes/{service.changes['lift']}/revisions/1/models#")
+    page.get_by_role("link", name="Models fail").click()
     assert page.url.endswith("/models")
     assert page.locator("svg.chart[role=img] > title").all_inner_texts() != []
     assert page.locator("table.cells tbody th", has_text=re.compile(r"^i7$")).count() == 1
