@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from confine import Parser
 from diffing.artifacts import answers
+from diffing.artifacts.inside.words import missing_shard
 from evidence import InputError
 
 if TYPE_CHECKING:
@@ -181,6 +182,9 @@ def listed(path: Path) -> dict[str, Path]:
             raise InputError(f"{path}: more than {MAX_FILES} files")
     if not found:
         raise InputError(f"{path}: an empty folder")
+    lacking = missing_shard(found)
+    if lacking is not None:
+        raise InputError(f"{path.name}: the shard {lacking!r} is missing")
     return found
 
 

@@ -119,7 +119,7 @@ def model_diff(  # noqa: PLR0913 - each is something known beside the two
     """
     if base is not None and base.is_dir() != head.is_dir() and base.exists() and head.exists():
         folder = base if base.is_dir() else head
-        raise InputError(f"{folder.name} is a folder and the other side a file: compare two files or two folders")
+        raise InputError(f"{folder} is a folder and the other side a file: compare two files or two folders")
     beside = confined.Beside(
         tuple(confined.listed(one) for one in rebuilds), groups or {}, towards, ids, heads, around=True
     )
@@ -180,7 +180,7 @@ def compare_files(
         InputError: different formats, or a parser that came to its end.
     """
     found = confined.compare(base, head, beside, progress=progress)
-    refused = tuple(_refused(found.base, found.head))
+    refused = tuple(_refused((base, found.base), (head, found.head)))
     if not refused and found.base.kinds and found.head.kinds and not set(found.base.kinds) & set(found.head.kinds):
         raise InputError(f"base is {_kinds(found.base)} and head {_kinds(found.head)}: different formats")
     compared = [_with_ids(tensor, beside.ids if beside else ()) for tensor in found.tensors]
@@ -214,12 +214,14 @@ def _named(rows: Sequence[_Row], ids: Sequence[str]) -> list[_Row]:
     return [row.model_copy(update={"id": ids[row.row]}) for row in rows]
 
 
-def _refused(*sides: Opened) -> list[Refused]:
-    found = []
-    for side in sides:
+def _refused(*listed: tuple[Mapping[str, Path], Opened]) -> list[Refused]:
+    found, sides = [], [side for _, side in listed]
+    for files, side in listed:
         found += [Refused(one.path, one.reason) for one in side.refused]
         found += [Refused(one.path, "runs code when it is loaded: never loaded, only listed") for one in side.unsafe]
         found += [Refused(one.path, one.reason) for one in side.opaque]
+        if side.kinds and not (found or side.tensors or side.forests or side.operators):
+            found.append(Refused(min(files), "no tensor is in it"))
     if not found and not any(side.tensors for side in sides) and any(side.ignored for side in sides):
         found = [Refused(side.ignored[0], "no model, embedding or table is in it") for side in sides if side.ignored]
     return list(dict.fromkeys(found))

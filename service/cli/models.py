@@ -140,6 +140,10 @@ def _groups(path: Path | None, ids: list[str]) -> dict[str, list[int]]:
     document = parse_json(path.read_bytes(), f"--groups {path}")
     if not isinstance(document, dict) or not all(isinstance(members, list) for members in document.values()):
         raise InputError(f"--groups {path}: no object of lists")
+    if not ids and any(isinstance(one, str) for members in document.values() for one in members):
+        raise InputError(
+            f"--groups {path}: its members are names: say with --ids which row each is, or list row numbers"
+        )
     place: dict[object, int] = {name: row for row, name in enumerate(ids)}
     found: dict[str, list[int]] = {}
     for name, members in document.items():

@@ -125,6 +125,33 @@ def test_ids_groups_and_rebuilds_are_told(run: Callable[..., Said], models: Path
         (models / name).write_text(before, encoding="utf-8")
 
 
+def test_groups_by_name_ask_for_ids_and_groups_by_row_do_not(run: Callable[..., Said], models: Path) -> None:
+    (models / "groups.json").write_text('{"state": ["i3", "i4"]}', encoding="utf-8")
+    said = run(models / "base.npz", models / "head.npz", "--groups", models / "groups.json")
+    assert (said.status, said.out, len(said.err.splitlines())) == (2, "", 1)
+    assert "its members are names: say with --ids which row each is, or list row numbers" in said.err
+    (models / "groups.json").write_text('{"state": [3, 7]}', encoding="utf-8")
+    page = models / "page.html"
+    told = run(models / "base.npz", models / "head.npz", "--groups", models / "groups.json", "--html", page)
+    assert told.status == 1
+    html = page.read_text(encoding="utf-8")
+    assert "<title>fail: head.npz" in html
+    assert html.count('<svg class="chart"') >= 2
+    wrong = run(models / "base.npz", models / "head.npz", "--html", models / "none" / "page.html")
+    assert (wrong.status, "no such folder" in wrong.err) == (2, True)
+
+
+def test_what_holds_nothing_exits_2_with_one_line(run: Callable[..., Said], models: Path) -> None:
+    np.savez(models / "rows.npz", items=np.zeros((0, 4), "f4"))
+    np.savez(models / "none.npz")
+    for name, words in (
+        ("rows.npz", "'items' holds no values: its shape is [0, 4]"),
+        ("none.npz", "no tensor is in it"),
+    ):
+        said = run(models / "base.npz", models / name)
+        assert (said.status, said.out, said.err) == (2, "", f"countersign: {name}: {words}\n")
+
+
 def test_bad_options_exit_2(run: Callable[..., Said], models: Path) -> None:
     assert run(models / "base.npz", models / "head.npz", "--format", "pdf").status == 2
     assert run(models / "base.npz", models / "head.npz", "--fail-on", "never").status == 2

@@ -40,6 +40,8 @@ def members(file: File) -> list[Member]:
     Raises:
         RefusedError: no archive, or one that is not safe to unpack.
     """
+    if file.suffix == ".tar" and not _is_tar(file):
+        raise RefusedError("no TAR archive that can be read: it is empty, or of another format")
     found = _tar(file) if _is_tar(file) else _zip(file)
     twice = [name for name, count in Counter(member.name for member in found).items() if count > 1]
     if twice:

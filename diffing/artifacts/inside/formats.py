@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from diffing.artifacts.inside import archives, gguf, lightgbm, npy, onnx, pickles, safetensors, scratch, skops, xgboost
 from diffing.artifacts.inside.polyglots import is_pickle
-from diffing.artifacts.inside.words import MAX_HEADER, MAX_TENSORS, File, RefusedError, strict_json
+from diffing.artifacts.inside.words import (
+    MAX_HEADER,
+    MAX_TENSORS,
+    File,
+    RefusedError,
+    elements,
+    missing_shard,
+    strict_json,
+)
 
 if TYPE_CHECKING:
     from diffing.artifacts.inside.forests import Forest
@@ -27,6 +35,8 @@ _BY_SUFFIX = {
     ".zip": "archive", ".tar": "archive", ".lgb": "lightgbm", ".lightgbm": "lightgbm",
 }  # fmt: skip
 _PROSE = frozenset({".md", ".txt", ".json", ".toml", ".yaml", ".yml", ".csv", ".tsv", ".jsonl", ".license", ""})
+_PACKED = frozenset({".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".lz4", ".7z", ".rar", ".br"})
+_TABLES = frozenset({"npy", "npz", "gguf", "skops", "table"})
 _SNIFFED = 4096
 
 
@@ -73,16 +83,25 @@ def open_side(files: list[File]) -> Side:
 def _shards(side: Side, shards: list[File], indices: list[File]) -> None:
     """All safetensors of a side are one model; where one cannot be read, its name is told."""
     try:
-        for one in safetensors.read_shards(shards, indices):
+        found = safetensors.read_shards(shards, indices)
+        _hold_values(found)
+        for one in found:
             side.add("", one)
     except RefusedError as error:
         bad = next((file for file in shards if _fails(file)), indices[0] if indices else shards[0])
         side.refused.append({"path": bad.name, "reason": str(error)})
 
 
+def _hold_values(found: list[Tensor]) -> None:
+    """Graphs and trees may hold empty lists; a table that is empty is a mistake, and would compare as unchanged."""
+    bare = next((one for one in found if not elements(one.shape)), None)
+    if bare is not None:
+        raise RefusedError(f"{bare.name!r} holds no values: its shape is {list(bare.shape)}")
+
+
 def _fails(file: File) -> bool:
     try:
-        safetensors.read(file)
+        _hold_values(safetensors.read(file))
     except RefusedError:
         return True
     return False
@@ -143,14 +162,20 @@ def _open(side: Side, file: File, kind: str, prefix: str) -> None:
     elif kind == "pointer":
         side.opaque.append({"path": file.name, "reason": "a Git LFS pointer without its content"})
     elif kind == "binary":
-        side.opaque.append({"path": file.name, "reason": "a binary file of no known format"})
+        packed = file.suffix in _PACKED
+        reason = (
+            "a packed file: hand it in unpacked, or as ZIP or TAR" if packed else "a binary file of no known format"
+        )
+        side.opaque.append({"path": file.name, "reason": reason})
     elif kind == "prose":
         side.ignored.append(file.name)
     elif kind == "archive":
         _archive(side, file, prefix)
     else:
         side.kinds.add(kind)
-        for one in _READERS[kind](side, file, prefix):
+        found = _READERS[kind](side, file, prefix)
+        _hold_values(found if kind in _TABLES else [])
+        for one in found:
             side.add(prefix, one)
 
 
@@ -164,8 +189,12 @@ def _archive(side: Side, file: File, prefix: str) -> None:
         )
         unpacked = member.file if member.file is not file else scratch.spool(member.name, part)
         inner.append(File(f"{file.name}/{member.name}", unpacked.path))
-    if any(one.suffix in (".zip", ".tar") for one in inner):
-        raise RefusedError("an archive within an archive")
+    within = next((one for one in inner if one.suffix in (".zip", ".tar")), None)
+    if within is not None:
+        raise RefusedError(f"an archive within an archive: {within.name.rpartition('/')[2]!r}; hand it in unpacked")
+    lacking = missing_shard(one.name for one in inner)
+    if lacking is not None:
+        raise RefusedError(f"the shard {lacking.rpartition('/')[2]!r} is missing")
     used = scratch.used()
     found = open_side(inner)
     scratch.add_used(used)

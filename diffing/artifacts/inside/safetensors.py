@@ -73,15 +73,15 @@ def _hold_index(index: File, files: list[File], tensors: dict[str, Tensor]) -> N
     document = strict_json(index.read(0, index.size), "the index")
     weights = document.get("weight_map") if isinstance(document, dict) else None
     if not isinstance(weights, dict) or not all(isinstance(value, str) for value in weights.values()):
-        raise RefusedError(f"{index.name}: no weight_map of names to files")
+        raise RefusedError("no weight_map of names to files")
     present = {file.name.rpartition("/")[2] for file in files}
     missing = sorted({inner_path(value) for value in weights.values()} - present)
     if missing:
-        raise RefusedError(f"{index.name}: the shard {missing[0]!r} is missing ({len(missing)} missing in all)")
+        raise RefusedError(f"the shard {missing[0]!r} is missing ({len(missing)} missing in all)")
     actual = {name: one.file.name.rpartition("/")[2] for name, one in tensors.items()}
     wrong = sorted(name for name in {*weights, *actual} if weights.get(name) != actual.get(name))
     if wrong:
-        raise RefusedError(f"{index.name}: tensor {wrong[0]!r} is not where the index says")
+        raise RefusedError(f"tensor {wrong[0]!r} is not where the index says")
 
 
 def _entry(name: str, entry: Any, file: File, start: int) -> Tensor:  # noqa: ANN401 - parsed JSON

@@ -5,9 +5,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MAX_HEADER = 32 << 20  # bytes of a header, a graph or a model's text that are held in memory
 MAX_TENSORS = 100_000
@@ -15,6 +19,7 @@ MAX_NAME = 512
 MAX_RANK = 16
 MAX_ELEMENTS = 1 << 46
 _MAX_DEPTH = 64
+_SHARD = re.compile(r"(.*)-([0-9]{3,6})-of-([0-9]{3,6})(\.[^/]*)")
 
 
 class RefusedError(Exception):
@@ -80,6 +85,21 @@ def elements(shape: tuple[int, ...]) -> int:
     for length in shape:
         total *= length
     return total
+
+
+def missing_shard(names: Iterable[str]) -> str | None:
+    """The first shard that names such as ``model-00001-of-00003.safetensors`` promise and that is not there."""
+    sets: dict[tuple[str, int, int, str], set[int]] = {}
+    for name in names:
+        found = _SHARD.fullmatch(name)
+        if found is not None:
+            before, number, total, after = found.groups()
+            sets.setdefault((before, int(total), len(total), after), set()).add(int(number))
+    for (before, total, width, after), there in sorted(sets.items()):
+        gap = next((number for number in range(1, min(total, len(there) + 1) + 1) if number not in there), None)
+        if gap is not None:
+            return f"{before}-{gap:0{width}}-of-{total:0{width}}{after}"
+    return None
 
 
 def inner_path(name: str) -> str:

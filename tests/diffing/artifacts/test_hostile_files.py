@@ -129,6 +129,20 @@ OTHERS = {
         "names code",
     ),
     "pointer": ("a.safetensors", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n", "LFS pointer"),
+    "zero rows": ("a.npy", building.npy(np.zeros((0, 4), "<f4")), "'array' holds no values: its shape is [0, 4]"),
+    "an empty tensor": ("a.npz", building.zipped({"w.npy": building.npy(np.zeros(0, "<f4"))}), "'w' holds no values"),
+    "empty safetensors": (
+        "a.safetensors", building.safetensors({"a": ONE, "b": np.zeros((3, 0), "<f4")}), "'b' holds no values",
+    ),
+    "zip in zip": ("a.zip", building.zipped({"b.zip": building.zipped({"c.npy": building.npy(ONE)})}), "'b.zip'"),
+    "tar in zip": ("a.zip", building.zipped({"m/b.tar": bytes(1024)}), "archive within an archive: 'b.tar'"),
+    "zip in tar": ("a.tar", building.tarred({"b.zip": building.zipped({"c.npy": building.npy(ONE)})}), "within"),
+    "packed in zip": ("a.zip", building.zipped({"b.tar.gz": b"\x1f\x8b\0\0"}), "a packed file: hand it in unpacked"),
+    "packed": ("a.npy.gz", b"\x1f\x8b\0\0", "a packed file: hand it in unpacked, or as ZIP or TAR"),
+    "an empty tar": ("a.tar", bytes(10240), "no TAR archive that can be read: it is empty"),
+    "a shard short": (
+        "a.zip", building.zipped({"m-00001-of-00002.safetensors": GOOD}), "'m-00002-of-00002.safetensors' is missing",
+    ),
     "unknown": ("a.weights", b"\0\1\2", "no known format"),
 }  # fmt: skip
 
@@ -247,6 +261,38 @@ def test_different_formats_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.npy").write_bytes(building.npy(ONE))
     with pytest.raises(InputError, match="base is safetensors and head npy: different formats"):
         model_diff(tmp_path / "a.safetensors", tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize(
+    ("there", "lacking"),
+    [
+        ([1], "model-00002-of-00003.safetensors"),
+        ([1, 3], "model-00002-of-00003.safetensors"),
+        ([2, 3], "model-00001-of-00003.safetensors"),
+    ],
+)
+def test_a_folder_that_lacks_a_shard_is_refused_by_its_name(tmp_path: Path, there: list[int], lacking: str) -> None:
+    for number in there:
+        (tmp_path / f"model-{number:05}-of-00003.safetensors").write_bytes(GOOD)
+    with pytest.raises(InputError, match=f"the shard '{lacking}' is missing"):
+        model_diff(tmp_path, tmp_path)
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("a.safetensors", building.framed(b"{}")), ("a.npz", building.zipped({})), ("a.zip", building.zipped({}))],
+)
+def test_a_model_without_tensors_is_refused(between: Callable[..., ModelDiff], name: str, data: bytes) -> None:
+    result = between(name, data, data)
+    assert [(one.path, one.reason) for one in result.refused] == [(name, "no tensor is in it")]
+
+
+def test_an_archive_of_arrays_in_another_is_opened_within_limits(tmp_path: Path) -> None:
+    arrays = building.zipped({"w.npy": building.npy(ONE)})
+    for name, packed in (("a.zip", building.zipped({"m.npz": arrays})), ("a.tar", building.tarred({"m.npz": arrays}))):
+        side = opened(tmp_path, name, packed)
+        assert (list(side.tensors), side.refused) == (["w"], [])
 
 
 @pytest.mark.sandbox
