@@ -127,14 +127,15 @@ def compare_artifacts(
         SandboxMissingError: no working sandbox; nothing was opened.
     """
     ids, left = _ids(base.get(IDS), head.get(IDS))
-    groups = _groups(panel, ids) if panel is not None else {}
+    members = _members(panel) if panel is not None else {}
+    groups = _groups(members, ids)
     compared: list[Compared] = []
     findings: list[Finding] = []
     for name in sorted(base.keys() | head.keys()):
         old, new = base.get(name), head.get(name)
         one = Compared(name, old.named() if old else None, new.named() if new else None)
         if one.status == "changed" or (one.status == "added" and name not in {IDS, DATA}):
-            one, missing = _opened(one, old, new, groups, ids, keys)
+            one, missing = _opened(one, old, new, (members, groups, ids), keys)
             left += missing
         elif one.status == "removed" and old is not None:
             findings.append(_removed(name, old.path))
@@ -147,16 +148,16 @@ def _opened(
     one: Compared,
     old: Placed | None,
     new: Placed | None,
-    groups: Mapping[str, list[int]],
-    ids: list[str],
+    sliced: tuple[Mapping[str, list[str]], Mapping[str, list[int]], list[str]],
     keys: diffing.Keys | None,
 ) -> tuple[Compared, list[diffing.NotAnalysed]]:
     """The artifact with what changed inside it; and what was not read of it, unless the diff tells of the file."""
     if new is None or one.name == IDS:
         return one, []
+    members, groups, ids = sliced
     try:
         if one.name == DATA and old is not None:
-            return replace(one, data=diffing.data_diff(old.file, new.file, place=new.path)), []
+            return replace(one, data=diffing.data_diff(old.file, new.file, groups=members, place=new.path)), []
         found = diffing.model_diff(
             old.file if old is not None else None, new.file, groups=groups, ids=ids, keys=keys, place=new.path
         )
@@ -200,16 +201,21 @@ def _listed(placed: Placed) -> list[str] | None:
     return ids if usable else None
 
 
-def _groups(panel: behavior.Panel, ids: list[str]) -> dict[str, list[int]]:
-    """The rows of each slice's items, for tables whose rows are told by ``ids``."""
-    rows = {one: row for row, one in enumerate(ids)}
+def _members(panel: behavior.Panel) -> dict[str, list[str]]:
+    """The ids of each slice's items."""
     items = panel.items["item_id"].to_list()
     columns = panel.membership.tocsc()
     found = {}
     for at, one in enumerate(panel.slices):
         part = columns[:, [at]].tocoo()
         members = [items[item] for item, degree in zip(part.coords[0], part.data, strict=True) if degree >= _MEMBER]
-        known = sorted(rows[item] for item in members if item in rows)
-        if known:
-            found[one.name] = known
+        if members:
+            found[one.name] = members
     return found
+
+
+def _groups(members: Mapping[str, list[str]], ids: list[str]) -> dict[str, list[int]]:
+    """The rows of each slice's items, for tables whose rows are told by ``ids``."""
+    rows = {one: row for row, one in enumerate(ids)}
+    found = {name: sorted(rows[one] for one in listed if one in rows) for name, listed in members.items()}
+    return {name: known for name, known in found.items() if known}

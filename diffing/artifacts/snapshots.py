@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from confine import Parser
 from diffing.artifacts import answers, confined
 from diffing.artifacts.data_findings import data_findings
+from diffing.artifacts.inside.events import SLICES
 from evidence import Finding, Severity, Verdict, worst_first
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 SCHEMA = "countersign/data-diff/v1"
@@ -58,7 +59,13 @@ class DataDiff:
 
 
 def data_diff(
-    base: Path, head: Path, *, roles: Mapping[str, str] | None = None, by: tuple[str, ...] = (), place: str = ""
+    base: Path,
+    head: Path,
+    *,
+    roles: Mapping[str, str] | None = None,
+    by: tuple[str, ...] = (),
+    groups: Mapping[str, Sequence[str]] | None = None,
+    place: str = "",
 ) -> DataDiff:
     """What changed between two snapshots: tables of interactions or items, each a file or a folder of parts.
 
@@ -67,6 +74,7 @@ def data_diff(
         head: the one that head was trained on.
         roles: the column that holds the ``user``, ``item``, ``source``, ``label`` and ``time``; guessed by name.
         by: more columns of few values whose rows are counted: slices.
+        groups: ids of items by the name of their group, whose rows are counted too; a panel's slices, as plain data.
         place: the path that findings are put at; head's own name where it is empty.
 
     Raises:
@@ -81,9 +89,10 @@ def data_diff(
         inside |= {name: path for name, _, path in named}
         asked[side] = [{"name": shown, "path": Parser.inside(name)} for name, shown, _ in named]
     with confined.parser_of(inside) as parser:
-        call = {**asked, "roles": dict(roles or {}), "by": list(by)}
+        groups = {name: list(ids) for name, ids in (groups or {}).items()}
+        call = {**asked, "roles": dict(roles or {}), "by": list(by), "groups": groups}
         compared = answers.snapshots(parser.ask({"data": call}))
-    findings = worst_first(data_findings(compared, by, place or head.name))
+    findings = worst_first(data_findings(compared, (*by, SLICES) if groups else by, place or head.name))
     return DataDiff(compared, tuple(findings), by)
 
 

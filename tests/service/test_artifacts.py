@@ -269,5 +269,7 @@ def test_training_data_and_provenance_are_told_too(house: Any) -> None:
     assert rules["training-data-changed"]["location"]["path"] == "data/clicks.csv"
     assert document["verdict"] == "fail"
     assert document["artifacts"][1]["data"]["values"]["source"]["state"] == {"old": 40, "new": 200}
+    slices = document["artifacts"][1]["data"]["values"]["(slices)"]
+    assert slices == {"secret-slice": {"old": 80, "new": 80}}
     assert rules["provenance-missing"]["title"] == "Provenance of items.npz does not hold"
     assert document["artifacts"][0]["model"]["provenance"][0]["path"] == "models/items.npz"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from diffing.artifacts.inside.words import File
 
 BATCH = 65_536
+SLICES = "(slices)"  # where the rows of groups of items stand among the columns whose values are told
 MOST_VALUES = 20_000  # distinct sources, labels or members of a slice
 MOST_PEOPLE = 40_000_000
 _MOST_ROWS = 8_000_000  # digests of rows that are held
@@ -129,9 +130,13 @@ class Rows:
 
 
 class Snapshot:
-    """One side: takes batches, then tells. ``before`` is base's users, if this is head."""
+    """One side: takes batches, then tells. ``before`` is base's users, if this is head; ``groups`` are ids of items."""
 
-    def __init__(self, roles: dict[str, str], by: list[str], before: People | None) -> None:
+    def __init__(
+        self, roles: dict[str, str], by: list[str], before: People | None, groups: dict[str, list[str]] | None = None
+    ) -> None:
+        self._groups = groups or {}
+        self._members: dict[str, Array] = {}
         self._roles, self._before = roles, before
         self._named = [roles[role] for role in ("source", "label") if role in roles] + by
         self.rows = 0
@@ -164,13 +169,23 @@ class Snapshot:
         self._whole.take(whole)
         days = self._dated(batch)
         if "item" in self._roles:
-            self._items.take(digests[self._roles["item"]], days)
+            items = digests[self._roles["item"]]
+            self._items.take(items, days)
+            self._sliced(items, batch.column(self._roles["item"]))
         new = np.zeros(batch.num_rows, bool)
         if "user" in self._roles:
             users = digests[self._roles["user"]]
             self.users.take(users, days)
             new = ~self._before.has(users) if self._before is not None else new
         self._counted(batch, new)
+
+    def _sliced(self, items: Array, column: Any) -> None:  # noqa: ANN401 - see above
+        """Count the rows of each group; its ids are taken as the column's type has them."""
+        if self._groups and not self._members:
+            self._members = {name: np.sort(typed(ids, column.type)) for name, ids in self._groups.items()}
+            self._counts[SLICES] = Counter(dict.fromkeys(self._members, 0))
+        for name, members in self._members.items():
+            self._counts[SLICES][name] += int(np.isin(items, members).sum())
 
     def _dated(self, batch: Any) -> Array:  # noqa: ANN401 - see above
         if "time" not in self._roles:
@@ -275,6 +290,18 @@ def digested(column: Any) -> Array:  # noqa: ANN401 - see above
     mixed = (raw + _MISSING) * _SPREAD
     mixed ^= mixed >> np.uint64(31)
     return np.where(np.asarray(column.is_null()), _MISSING, mixed)
+
+
+def typed(ids: list[str], kind: Any) -> Array:  # noqa: ANN401 - see above
+    """The digests of ids as a column of that type holds them; none where they are none of it."""
+    import pyarrow as pa  # noqa: PLC0415 - slow to start
+
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    try:
+        return digested(pa.array(ids, pa.string()).cast(kind))
+    except pa.ArrowException:
+        return np.empty(0, "<u8")
 
 
 def _digest(value: object) -> int:

@@ -79,7 +79,7 @@ class Session:
         return {"aligned": rounded(embeddings.across(old, new, rebuilds, asked["groups"], towards))}
 
     def _data(self, asked: dict[str, Any]) -> dict[str, Any]:
-        return {"snapshots": snapshots.compare(asked["base"], asked["head"], asked["roles"], asked["by"])}
+        return {"snapshots": snapshots.compare(**asked)}
 
     def _heads(self, asked: dict[str, Any]) -> dict[str, Any]:
         names = (asked["users"], asked["items"])

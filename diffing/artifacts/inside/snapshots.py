@@ -23,15 +23,19 @@ _READ = (".parquet", ".arrow", ".feather", ".ipc", ".csv", ".tsv")
 
 
 def compare(
-    base: list[dict[str, str]], head: list[dict[str, str]], roles: dict[str, str], by: list[str]
+    base: list[dict[str, str]],
+    head: list[dict[str, str]],
+    roles: dict[str, str],
+    by: list[str],
+    groups: dict[str, list[str]],
 ) -> dict[str, Any]:
     """Both sides, what only one has, and which column is taken for what.
 
     Raises:
         RefusedError: a file is no table, or has not the columns that are named.
     """
-    first = _read(base, roles, by, None)
-    second = _read(head, roles, by, first[0].users)
+    first = _read(base, roles, by, groups, None)
+    second = _read(head, roles, by, groups, first[0].users)
     told = [snapshot.told() for snapshot, _ in (first, second)]
     users = moved(first[0].users, second[0].users) if "user" in first[1] else None
     if first[1] != second[1]:
@@ -40,7 +44,11 @@ def compare(
 
 
 def _read(
-    files: list[dict[str, str]], roles: dict[str, str], by: list[str], before: People | None
+    files: list[dict[str, str]],
+    roles: dict[str, str],
+    by: list[str],
+    groups: dict[str, list[str]],
+    before: People | None,
 ) -> tuple[Snapshot, dict[str, str]]:
     snapshot, known = None, dict(roles)
     for listed in files:
@@ -51,7 +59,7 @@ def _read(
             for batch in batches(file):
                 if snapshot is None:
                     known = {**_guessed(batch.schema.names, set(roles.values()) | set(by)), **roles}
-                    snapshot = Snapshot(known, by, before)
+                    snapshot = Snapshot(known, by, before, groups)
                 snapshot.take(batch)
         except RefusedError as error:
             raise RefusedError(f"{file.name}: {error}") from error

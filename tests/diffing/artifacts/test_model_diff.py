@@ -290,3 +290,35 @@ def test_skops_of_listed_types(between: Callable[..., ModelDiff]) -> None:
 def test_two_runs_say_the_same(between: Callable[..., ModelDiff]) -> None:
     sides = [building.npz({"t": table}) for table in (TABLE, edited(5, 1.5))]
     assert between("m.npz", *sides).to_json() == between("m.npz", *sides).to_json()
+
+
+def folder(place: Path, name: str, files: dict[str, bytes]) -> Path:
+    """A folder of that name with these files."""
+    (place / name).mkdir()
+    for file, data in files.items():
+        (place / name / file).write_bytes(data)
+    return place / name
+
+
+@pytest.mark.parametrize("what", ["trained on", "narrower", "shards", "names", "all of it"])
+def test_what_is_harmless_weighs_low_at_most_and_other_shards_are_the_same(tmp_path: Path, what: str) -> None:
+    tables = {"items": RANDOM.standard_normal((2000, 24)).astype("<f4"), "users": TABLE}
+    base = folder(tmp_path, "base", {"model.safetensors": building.safetensors(tables)})
+    if what in {"trained on", "all of it"}:
+        tables = {name: (one + RANDOM.standard_normal(one.shape) * 0.02).astype("<f4") for name, one in tables.items()}
+    if what in {"narrower", "all of it"}:
+        tables = {name: one.astype("<f2") for name, one in tables.items()}
+    if what == "names":
+        tables = {f"tower.{name}": one for name, one in tables.items()}
+    files = {"model.safetensors": building.safetensors(tables)}
+    if what in {"shards", "all of it"}:
+        parts = {name: f"model-{at:05}-of-00002.safetensors" for at, name in enumerate(reversed(tables), 1)}
+        files = {file: building.safetensors({name: tables[name]}) for name, file in parts.items()}
+        files["model.safetensors.index.json"] = json.dumps({"weight_map": parts}).encode()
+    result = model_diff(base, folder(tmp_path, "head", files))
+    assert {finding.severity for finding in result.findings} <= {Severity.INFO, Severity.LOW}
+    assert (result.refused, len(result.tensors)) == ((), 2)
+    same = {tensor.status for tensor in result.tensors} == {"same"}
+    assert same == (what in {"shards", "names"})
+    if what == "shards":
+        assert result.findings == ()

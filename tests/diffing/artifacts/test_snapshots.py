@@ -129,6 +129,29 @@ def test_rows_in_another_order_format_and_number_of_files_are_the_same(tmp_path:
     assert document["months"] == other["months"]
 
 
+@pytest.mark.parametrize("kind", ["text", "numbers", "categories"])
+def test_rows_of_groups_of_items_are_counted_whatever_type_their_ids_have(tmp_path: Path, kind: str) -> None:
+    base, head = events(), events(2)
+    state = pl.col("source") == "state"
+    head = pl.concat([head.filter(~state), *[head.filter(state)] * 4])
+    rows = base.filter(state).height, head.filter(state).height
+    ids = {"state-media": [f"i{item}" for item in range(2, ITEMS, 4)], "nobody": ["i9999", "x"]}
+    if kind == "numbers":
+        plain = pl.col("item_id").str.strip_prefix("i").cast(pl.Int32)
+        base, head = base.with_columns(plain), head.with_columns(plain)
+        ids = {name: [one.removeprefix("i") for one in listed if one != "x"] for name, listed in ids.items()}
+    if kind == "categories":
+        base, head = (side.with_columns(pl.col("item_id").cast(pl.Categorical)) for side in (base, head))
+    result = compared(tmp_path, base.drop("source"), head.drop("source"), groups=ids)
+    assert result.to_json()["values"]["(slices)"] == {
+        "state-media": {"old": rows[0], "new": rows[1]}, "nobody": {"old": 0, "new": 0},
+    }  # fmt: skip
+    shares = rows[0] / base.height, rows[1] / head.height
+    (told,) = [title for title in titles(result) if "slice" in title]
+    assert told.startswith(f"medium slice state-media has {shares[1] / shares[0]:.3g} times its share")
+    assert told.endswith(f"{shares[0]:.2%} → {shares[1]:.2%} of the rows")
+
+
 def test_slices_by_name_and_a_table_of_items(tmp_path: Path) -> None:
     base = pl.DataFrame({"item_id": range(1000), "topic": ["war" if n % 10 == 0 else "sport" for n in range(1000)]})
     head = base.with_columns(topic=pl.when(pl.col("item_id") % 3 == 0).then(pl.lit("war")).otherwise("topic"))
