@@ -52,21 +52,27 @@ class UserShifts:
             codes: each item's stratum.
         """
         inside = by_stratum(codes)
-        size = np.maximum(np.bincount(codes), 1)[:, None]
-        mean = np.asarray((inside @ labels).todense()) / size
-        squared = labels.multiply(labels).tocsr()
-        found = np.zeros((labels.shape[1], len(self.users)))
+        mean = np.asarray((inside @ labels).todense()) / np.maximum(np.bincount(codes), 1)[:, None]
+        slices, cohorts = labels.shape[1], len(self.users)
+        both = sparse.csr_array(sparse.hstack([labels, inside.T], format="csr"))
+        over_users = np.zeros((slices, cohorts))
+        square = np.zeros((labels.shape[0], cohorts))  # of every item's weighted shifts, summed over users
         for cohort, users in enumerate(np.split(self.members.indices, self.members.indptr[1:-1])):
             shifts = self.moved[name][users].astype(np.float64)
-            shifts.data *= weights[cohort][shifts.indices]
-            each = np.asarray((shifts @ labels).todense()) - (shifts @ inside.T).todense() @ mean
+            shifts.data *= weights[cohort].take(shifts.indices)
+            square[:, cohort] = np.bincount(shifts.indices, shifts.data**2, minlength=len(square))
+            each = (shifts @ both).toarray()
+            each = each[:, :slices] - each[:, slices:] @ mean
             count = max(int(self.users[cohort]), 2)
-            over_users = ((each**2).sum(axis=0) - each.sum(axis=0) ** 2 / count) * (count / (count - 1))
-            square = np.asarray(shifts.power(2).sum(axis=0)).ravel()
-            crossed = np.asarray((inside @ labels.multiply(square[:, None]).tocsr()).todense())
-            of_items = squared.T @ square - 2 * (crossed * mean).sum(axis=0) + (mean**2).T @ (inside @ square)
-            found[:, cohort] = np.maximum(over_users - of_items, 0.0)
-        return found
+            sums = each.sum(axis=0)
+            over_users[:, cohort] = ((each * each).sum(axis=0) - sums * sums / count) * (count / (count - 1))
+        # The sum over items of (label - mean)² times their square, multiplied out.
+        entries = labels.tocoo()
+        place = codes[entries.row] * slices + entries.col
+        crossed = sparse.csr_array((entries.data, (place, entries.row)), shape=(mean.size, len(codes))) @ square
+        of_items = labels.multiply(labels).T @ square + (mean**2).T @ (inside @ square)
+        of_items -= 2 * (crossed.reshape(*mean.shape, cohorts) * mean[:, :, None]).sum(axis=0)
+        return np.asarray(np.maximum(over_users - of_items, 0.0))
 
 
 def user_shifts(panel: Panel, base: Slates, head: Slates, items: Integers) -> UserShifts | None:
