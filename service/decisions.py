@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 
 from evidence import canonical, digest
-from service import ledger, trust
+from service import incidents, ledger, trust
+from service.arrivals import now
+from service.database import DecisionRow
 from signoff import Envelope, gate_leaf, verify_summary
 
 if TYPE_CHECKING:
+    from evidence import Digest
     from service.context import Context
+    from signoff import Summary
 
 log = structlog.get_logger("countersign")
 
@@ -27,8 +31,8 @@ class Taken(NamedTuple):
     fresh: bool
 
 
-def take(context: Context, content: bytes) -> Taken:
-    """Check a gate's decision, keep it and log it. The same decision again is not logged twice.
+def take(context: Context, content: bytes, platform: str) -> Taken:
+    """Check a gate's decision that a platform sent, keep it and log it. The same decision again is not logged twice.
 
     Raises:
         InputError: not a decision, or in the name of another gate.
@@ -44,8 +48,31 @@ def take(context: Context, content: bytes) -> Taken:
     size = trust.log_reader(context).size if (context.log / "checkpoint").exists() else 0
     context.store.put(kept)
     index = ledger.record(context, gate_leaf(envelope)).index
+    _remember(context, digest(kept), platform, summary)
     broken = summary.break_glass
-    if differs or (broken is not None):
+    if differs:
+        detail = f"{gate.id} decided by another {' and another '.join(differs)} than this reviewer's"
+        incidents.open_incident(context, incidents.OTHER_FILES, digest(kept), detail, now())
+    if broken is not None:
         log.warning("gate decision to be looked at", gate=gate.id, envelope=digest(kept), differs=differs)
     review_by = broken.review_by if broken is not None and broken.admits else None
     return Taken(index, summary.passed, review_by, differs, index >= size)
+
+
+def _remember(context: Context, named: Digest, platform: str, summary: Summary) -> None:
+    head = next((one.digest.get("gitCommit") for one in summary.document.subject if one.name == "head"), None)
+    with context.database.write() as session:
+        if session.get(DecisionRow, named) is None:
+            session.add(
+                DecisionRow(
+                    digest=named,
+                    platform=platform,
+                    gate=summary.gate,
+                    repository=summary.document.predicate.resourceUri,
+                    revision=summary.revision,
+                    head_commit=head,
+                    passed=summary.passed,
+                    decided_at=summary.at,
+                    taken_at=now(),
+                )
+            )

@@ -20,6 +20,7 @@ from evidence import CountersignError, InputError, NotFoundError
 from service import (
     arrivals,
     bundling,
+    incidents,
     inspected,
     judgement,
     log_lines,
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from evidence import Json
     from service.context import Context
     from service.passkeys import Enrolment, Passkey
+    from service.views import IncidentView
     from signoff import PasskeyScope
 
 EvidenceKind = Literal["diff", "audit", "artifacts", "report"]
@@ -259,6 +261,10 @@ class Reviews:
     def bundle(self, change_id: int, n: int) -> bytes:
         """The bundle of the sign-offs that count, for the gate. NotFoundError if nobody signed."""
         return bundling.bundle(self._context, change_id, n)
+
+    def incidents(self) -> tuple[IncidentView, ...]:
+        """Rollouts without a decision and decisions without a rollout, those that are open first."""
+        return incidents.listed(self._context)
 
     def log(self, *, before: int | None = None, limit: int = 100) -> LogView:
         """Up to ``limit`` log entries with an index below ``before`` (default: the newest), newest first."""

@@ -44,6 +44,9 @@ class Settings(BaseSettings):
         default=300.0, gt=0, description="The longest a recommender may take over one batch of requests."
     )
     retry_seconds: float = Field(default=2.0, gt=0, description="First wait before a status is posted again; doubles.")
+    rollout_minutes: float = Field(
+        default=60.0, ge=0, description="How long a rollout may wait for its gate's decision before it is an incident."
+    )
 
     @property
     def data(self) -> Path:

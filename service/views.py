@@ -166,6 +166,18 @@ class QueueRow:
 
 
 @dataclass(frozen=True, slots=True)
+class IncidentView:
+    """A rollout without a gate's decision, or the other way round. ``settled_at`` is None while it is open."""
+
+    kind: str
+    subject: Digest
+    detail: str
+    log_index: int
+    opened_at: datetime
+    settled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class LogLine:
     """One entry of the log. ``digest`` is of its envelope's payload, or the digest that the entry holds.
 

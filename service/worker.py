@@ -12,7 +12,7 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 from sqlalchemy import select
 
 from evidence import ConflictError
-from service import expiry, ledger, progress, statuses, steps, workflows
+from service import expiry, incidents, ledger, progress, statuses, steps, workflows
 from service.arrivals import now
 from service.database import RevisionRow
 from service.life import MOVES, State
@@ -150,10 +150,11 @@ class Worker:
             self._wake.wait(timeout=_DISPATCH_SECONDS)
 
     def _expire(self) -> None:
-        """Once a minute: what ran out is told as expired."""
+        """Once a minute: what ran out is told as expired, and rollouts are held against decisions."""
         if self._expired_at is None or now() - self._expired_at >= _EXPIRY_EVERY:
             self._expired_at = now()
             self._untold |= set(expiry.expire(self._context, now()))
+            incidents.look(self._context, now())
 
     def _give_up(self) -> None:
         """Fail the revisions whose workflow was recovered too often: something about them ends the process."""

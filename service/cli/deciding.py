@@ -67,6 +67,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("break-glass")(break_glass)
     app.command("report-decision")(report_decision)
+    app.command("report-rollout")(report_rollout)
 
 
 def report_decision(
@@ -76,6 +77,20 @@ def report_decision(
     """Deliver a gate's decision that could not be delivered at the time."""
     if not _delivered(report, _content(decision)):
         raise InputError("the decision was not delivered")
+
+
+def report_rollout(
+    repository: Annotated[str, typer.Argument(help="The repository, by the name that the service knows it by.")],
+    head: Annotated[str, typer.Argument(help="The commit that was rolled out, in full.")],
+    report: Annotated[str, typer.Option("--report", help="The service; token in COUNTERSIGN_TOKEN.")],
+    revision: Annotated[str | None, typer.Option(help="The revision that was rolled out, sha256:…")] = None,
+    at: Annotated[str | None, typer.Option("--at", help="When, as 2026-01-31T12:00:00Z; now if left out.")] = None,
+) -> None:
+    """Tell the reviewer's service that something was rolled out; without a gate's decision on it, an incident."""
+    moment = signoff.parse_time(at, "--at") if at is not None else datetime.now(UTC)
+    said = {"repository": repository, "head": head, "revision": revision, "at": signoff.format_time(moment)}
+    if not _delivered(report, canonical(said), "rollouts", "the rollout"):
+        raise InputError("the rollout was not reported")
 
 
 def break_glass(  # noqa: PLR0913, PLR0917 - one argument an option
@@ -114,20 +129,20 @@ def break_glass(  # noqa: PLR0913, PLR0917 - one argument an option
     show(as_text({"approvals": len(earlier) + 1, "file": str(out)}))
 
 
-def _delivered(url: str, content: bytes) -> bool:
-    """Whether the service took a decision. Why not is said."""
+def _delivered(url: str, content: bytes, where: str = "gate-decisions", what: str = "the decision") -> bool:
+    """Whether the service took a decision, or what else it is. Why not is said."""
     import httpx2  # noqa: PLC0415 - what the other commands need not wait for
 
     token = os.environ.get("COUNTERSIGN_TOKEN", "")
-    place = f"{url.rstrip('/')}/api/v1/gate-decisions"
+    place = f"{url.rstrip('/')}/api/v1/{where}"
     try:
         with httpx2.Client(timeout=_SECONDS, follow_redirects=False, trust_env=False) as client:
             answer = client.post(place, content=content, headers={"Authorization": f"Bearer {token}"})
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
-        say(f"countersign: the decision was not delivered to {place}: {error}; deliver it later")
+        say(f"countersign: {what} was not delivered to {place}: {error}; deliver it later")
         return False
     if answer.status_code // 100 != _TAKEN:
-        say(f"countersign: {place} did not take the decision: {answer.status_code}; deliver it later")
+        say(f"countersign: {place} did not take {what}: {answer.status_code}; deliver it later")
         return False
     return True
 

@@ -231,6 +231,49 @@ class CarriedRow(Base):
     log_index: Mapped[int]
 
 
+class DecisionRow(Base):
+    """A gate's decision that was taken in, by the digest of its envelope."""
+
+    __tablename__ = "decision"
+
+    digest: Mapped[str] = mapped_column(String(71), primary_key=True)
+    platform: Mapped[str] = mapped_column(String(63))
+    gate: Mapped[str] = mapped_column(String(1000))
+    repository: Mapped[str] = mapped_column(String(1000))
+    revision: Mapped[str | None] = mapped_column(String(71))
+    head_commit: Mapped[str | None] = mapped_column(String(64))
+    passed: Mapped[bool]
+    decided_at: Mapped[datetime]
+    taken_at: Mapped[datetime]
+
+
+class RolloutRow(Base):
+    """A rollout that a platform reported, by the digest of what it said."""
+
+    __tablename__ = "rollout"
+
+    digest: Mapped[str] = mapped_column(String(71), primary_key=True)
+    platform: Mapped[str] = mapped_column(String(63))
+    repository: Mapped[str] = mapped_column(String(400))
+    revision: Mapped[str | None] = mapped_column(String(71))
+    head_commit: Mapped[str] = mapped_column(String(64))
+    rolled_out_at: Mapped[datetime]
+    reported_at: Mapped[datetime]
+
+
+class IncidentRow(Base):
+    """Something that must not be: what it is about is a decision or a rollout, by its digest."""
+
+    __tablename__ = "incident"
+
+    kind: Mapped[str] = mapped_column(String(40), primary_key=True)
+    subject: Mapped[str] = mapped_column(String(71), primary_key=True)
+    detail: Mapped[str]
+    log_index: Mapped[int]
+    opened_at: Mapped[datetime]
+    settled_at: Mapped[datetime | None]
+
+
 class PasskeyRow(Base):
     """A passkey that somebody enrolled. It counts once the roots name its key."""
 

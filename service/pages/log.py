@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from service.pages._common import Desk, SignedIn, page
 
 if TYPE_CHECKING:
-    from service.views import LogLine
+    from service.views import IncidentView, LogLine
 
 router = APIRouter()
 
@@ -20,13 +20,17 @@ _LINES = 100
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """A stretch of the log, newest first. ``older`` is the address of the next stretch, empty at the end."""
+    """A stretch of the log, newest first. ``older`` is the address of the next stretch, empty at the end.
+
+    ``incidents`` are what was rolled out without a gate's decision, or decided and not rolled out, open ones first.
+    """
 
     template: ClassVar[str] = "log.html"
     size: int
     checkpoint: str
     lines: tuple[LogLine, ...]
     older: str
+    incidents: tuple[IncidentView, ...]
 
     @property
     def title(self) -> str:
@@ -44,4 +48,4 @@ def log(
     """The log's entries and its signed checkpoint."""
     view = reviews.log(before=before, limit=_LINES)
     older = f"/log?before={view.lines[-1].index}" if view.lines and view.lines[-1].index > 0 else ""
-    return page(request, LogPage(view.size, view.checkpoint, view.lines, older), person)
+    return page(request, LogPage(view.size, view.checkpoint, view.lines, older, reviews.incidents()), person)

@@ -79,7 +79,7 @@ def _page(view: View) -> str:
 
 @pytest.mark.parametrize(
     "view",
-    [QueuePage(()), LogPage(0, "", (), ""), SignInPage(""), ErrorPage(404, "Not found", "no", "Nothing.", "/")],
+    [QueuePage(()), LogPage(0, "", (), "", ()), SignInPage(""), ErrorPage(404, "Not found", "no", "Nothing.", "/")],
     ids=lambda view: view.template,
 )
 def test_an_empty_page_has_a_title_and_says_what_to_do(view: View) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from command import Said, runner
-from house import TOKEN, make_key
+from house import NAME, TOKEN, make_key
 
 from evidence import canonical
 from service import trust
@@ -135,9 +135,15 @@ def test_a_decision_is_delivered_at_once_or_later(
         try:
             first = run(*command, "--gate-id", GATE, "--gate-key", key, "--vsa", vsa, "--report", url)
             later = run("report-decision", vsa, "--report", url)
+            rolled_out = run("report-rollout", NAME, "1" * 40, "--report", url, "--at", "2026-01-31T12:00:00Z")
         finally:
             server.shutdown()
             thread.join()
     assert (first.document["reported"], "503" in first.err) == (False, True)
     assert later.status == 0
-    assert _Taker.taken == [("/api/v1/gate-decisions", f"Bearer {TOKEN}", vsa.read_bytes())] * 2
+    assert _Taker.taken[:2] == [("/api/v1/gate-decisions", f"Bearer {TOKEN}", vsa.read_bytes())] * 2
+    said = {"repository": NAME, "head": "1" * 40, "revision": None, "at": "2026-01-31T12:00:00Z"}
+    assert (rolled_out.status, _Taker.taken[2:]) == (
+        0,
+        [("/api/v1/rollouts", f"Bearer {TOKEN}", canonical(said))],
+    )

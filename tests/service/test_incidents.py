@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A rollout without a gate's decision is an incident, and so is a decision on which nothing was rolled out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from house import NAME, TOKEN
+
+from evidence import InputError, Revision, Snapshot, canonical
+from service import incidents, trust
+from signoff import Emergencies, MachineKey, build_summary, format_time, gate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fastapi.testclient import TestClient
+
+CI = {"Authorization": f"Bearer {TOKEN}"}
+GATE = "https://platform.example/gates/1"
+HEAD = "1" * 40
+AT = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=30)
+SUBJECT = Revision(NAME, Snapshot("2" * 40, "3" * 40, ""), Snapshot(HEAD, "4" * 40, "5" * 64))
+
+
+@pytest.fixture
+def client(idle: TestClient) -> TestClient:
+    """Nothing is reviewed here, and nobody looks for incidents but the test."""
+    return idle
+
+
+@pytest.fixture
+def key(house: Any, client: TestClient) -> MachineKey:
+    """A gate that the roots name."""
+    assert client.app is not None
+    key = MachineKey.generate()
+    path = house.place / "data" / "roots.json"
+    roots = json.loads(path.read_bytes())
+    entry = {"public": key.public.line, "valid_from": "2020-01-01T00:00:00Z", "valid_until": None}
+    roots["gates"] = [{"id": GATE, "keys": [entry]}]
+    path.write_bytes(canonical(roots))
+    return key
+
+
+def decision(place: Path, key: MachineKey, at: datetime, *, passed: bool = True) -> bytes:
+    """A gate's decision on the revision, as if the files had been there."""
+    data, bundle = place / "data", place / "bundle.json"
+    bundle.write_bytes(b"{}")
+    (place / "nothing").mkdir(exist_ok=True)
+    result = gate(bundle, place / "nothing", {}, data / "policy.toml", data / "roots.json", at, Emergencies())
+    result = replace(result, admitted=passed, subject=SUBJECT, revision=SUBJECT.digest)
+    return canonical(key.sign(canonical(build_summary(result, gate_id=GATE, now=at))).to_json())
+
+
+def rollout(client: TestClient, at: datetime = AT, **changes: Any) -> Any:
+    body = {"repository": NAME, "head": HEAD, "at": format_time(at), **changes}
+    return client.post("/api/v1/rollouts", json=body, headers=CI)
+
+
+def deliver(client: TestClient, content: bytes) -> None:
+    assert client.post("/api/v1/gate-decisions", content=content, headers=CI).status_code == 201
+
+
+def context(client: TestClient) -> Any:
+    return client.app.state.context  # type: ignore[attr-defined]
+
+
+def found(client: TestClient, after: timedelta = timedelta(hours=2)) -> list[tuple[str, bool]]:
+    """The incidents there are once that time has passed, and whether each is open."""
+    incidents.look(context(client), datetime.now(UTC) + after)
+    return [(one.kind, one.settled_at is None) for one in incidents.listed(context(client))]
+
+
+def kinds(client: TestClient) -> list[str]:
+    return [json.loads(entry)["type"] for entry in trust.log_reader(context(client)).entries()]
+
+
+def test_a_rollout_without_a_decision_is_an_incident_once_it_has_waited(client: TestClient) -> None:
+    assert rollout(client).status_code == 201
+    assert rollout(client).status_code == 200
+    assert found(client, timedelta(minutes=50)) == []
+    assert found(client) == [("rollout-without-decision", True)]
+    assert found(client) == [("rollout-without-decision", True)]
+    assert kinds(client) == ["rollout", "incident"]
+
+
+@pytest.mark.parametrize(
+    ("before", "passed", "opened"),
+    [
+        (timedelta(minutes=1), True, False),
+        (timedelta(hours=23), True, False),
+        (timedelta(hours=25), True, True),  # too long ago to be this rollout's
+        (timedelta(minutes=-10), True, True),  # made afterwards
+        (timedelta(minutes=1), False, True),  # refused, and rolled out
+    ],
+)
+def test_a_decision_answers_for_a_rollout_that_it_let_through_before(
+    house: Any, client: TestClient, key: MachineKey, before: timedelta, *, passed: bool, opened: bool
+) -> None:
+    rollout(client)
+    deliver(client, decision(house.place, key, AT - before, passed=passed))
+    assert (("rollout-without-decision", True) in found(client)) is opened
+    if not passed:
+        assert "refused it" in incidents.listed(context(client))[0].detail
+
+
+def test_a_decision_that_comes_late_settles_it_and_the_log_keeps_both(
+    house: Any, client: TestClient, key: MachineKey
+) -> None:
+    rollout(client, revision=SUBJECT.digest)
+    assert found(client) == [("rollout-without-decision", True)]
+    deliver(client, decision(house.place, key, AT - timedelta(minutes=1)))
+    assert found(client) == [("rollout-without-decision", False)]
+    assert kinds(client) == ["rollout", "incident", "gate", "incident"]
+
+
+def test_a_rollout_of_another_commit_or_revision_is_not_answered_for(
+    house: Any, client: TestClient, key: MachineKey
+) -> None:
+    deliver(client, decision(house.place, key, AT - timedelta(minutes=1)))
+    rollout(client, head="9" * 40)
+    rollout(client, revision="sha256:" + "9" * 64)
+    assert found(client) == [("rollout-without-decision", True)] * 2
+
+
+def test_a_decision_on_which_nothing_was_rolled_out_is_one_where_rollouts_are_reported(
+    house: Any, client: TestClient, key: MachineKey
+) -> None:
+    deliver(client, decision(house.place, key, AT))
+    assert found(client, timedelta(days=3)) == []
+    rollout(client, head="9" * 40)
+    assert ("decision-without-rollout", True) not in found(client)
+    assert ("decision-without-rollout", True) in found(client, timedelta(days=3))
+    rollout(client)
+    assert ("decision-without-rollout", False) in found(client, timedelta(days=3))
+
+
+def test_a_decision_by_other_files_is_one_at_once(house: Any, client: TestClient, key: MachineKey) -> None:
+    content = decision(house.place, key, AT)
+    policy = house.place / "data" / "policy.toml"
+    policy.write_text(policy.read_text(encoding="utf-8") + "# edited\n", encoding="utf-8")
+    deliver(client, content)
+    assert [(one.kind, "another policy" in one.detail) for one in incidents.listed(context(client))] == [
+        ("decision-by-other-files", True)
+    ]
+
+
+def test_what_cannot_be_a_rollout_is_not_taken(client: TestClient) -> None:
+    assert rollout(client, repository="other/repository").status_code == 422
+    assert rollout(client, head="main").status_code == 422
+    assert rollout(client, datetime.now(UTC) + timedelta(hours=1)).status_code == 422
+    assert client.post("/api/v1/rollouts", content=b"{}", headers=CI).status_code == 422
+    assert client.post("/api/v1/rollouts", json={}).status_code == 401
+    with pytest.raises(InputError, match="in the future"):
+        incidents.report(context(client), "tiny", NAME, HEAD, None, datetime.now(UTC) + timedelta(hours=1))
+
+
+def test_incidents_are_shown_to_who_is_signed_in(client: TestClient) -> None:
+    rollout(client)
+    found(client)
+    assert client.get("/api/v1/incidents", headers=CI).status_code == 403
+    token = client.app.state.accounts.link("reviewer")  # type: ignore[attr-defined]
+    client.get(f"/sign-in?token={token}")
+    (one,) = client.get("/api/v1/incidents").json()["incidents"]
+    assert (one["kind"], one["settled_at"], HEAD[:12] in one["detail"]) == ("rollout-without-decision", None, True)
+    page = client.get("/log").text
+    assert "rollout without decision" in page
+    assert one["subject"] in page
