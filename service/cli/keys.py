@@ -91,6 +91,33 @@ def accept(
     show(f"{accepted.fingerprint} counts for {accepted.person_id}")
 
 
+@app.command("open-session")
+def open_session(
+    person: Annotated[str, typer.Argument(help="An auditor's, regulator's, submitter's or administrator's id.")],
+    data: _Data = None,
+) -> None:
+    """Print a link by which somebody whose roles only read can look at everything, once, for twelve hours."""
+    from service import trust  # noqa: PLC0415 - as above
+    from service.accounts import Accounts  # noqa: PLC0415 - as above
+    from service.views import Person  # noqa: PLC0415 - as above
+
+    with _opened(data) as context:
+        known = trust.roots(context).person(person)
+        if known is None:
+            raise InputError(f"{context.roots}: knows nobody of the id {person[:80]!r}; add them with a role first")
+        if not known.roles <= signoff.READ_ONLY:
+            raise InputError(
+                f"{person} has a role that does more than read: the service prints such a link at its start"
+            )
+        role = min(known.roles)
+        accounts = Accounts(context.database)
+        accounts.enrol(Person(known.id, known.name, known.organization, role))
+        token = accounts.link(known.id)
+        url = context.settings.url
+    show(f"{url}/sign-in?token={token}")
+    say(f"for {known.name}, {role}; it works once, within 24 hours, while the service runs on this data folder")
+
+
 @app.command()
 def propose(
     roots: Annotated[Path, typer.Argument(help="The roots in force.")],

@@ -18,6 +18,7 @@ from reports import environment, stylesheet
 from service.accounts import session_person, signed_in
 from service.guards import SCRIPTED
 from service.reviews import Reviews
+from service.trust import only_reads
 from service.views import Person
 
 if TYPE_CHECKING:
@@ -51,17 +52,22 @@ class View(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """The frame around a page, given to each template as ``shell``."""
+    """The frame around a page, given to each template as ``shell``.
+
+    ``acts`` is false for who only reads: they are shown no form but sign-out.
+    """
 
     style: str
     here: str
     person: Person | None
     script: str = ""
+    acts: bool = True
 
 
 def page(request: Request, view: View, person: Person | None, *, status: int = 200, script: str = "") -> HTMLResponse:
     """The view as a page in the frame. ``script`` names a file of `STYLES` that this page may run, and no other may."""
-    content = render(view, Shell(style_url(), request.url.path, person, script))
+    acts = person is None or not only_reads(request.app.state.context, person)
+    content = render(view, Shell(style_url(), request.url.path, person, script, acts))
     headers = {"Content-Security-Policy": SCRIPTED} if script else None
     return HTMLResponse(content, status_code=status, headers=headers)
 

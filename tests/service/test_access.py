@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
+from command import runner
 from fastapi.routing import APIRoute, iter_route_contexts
+from house import finished, serve
 
 from service import accounts, arrivals
 from service.accounts import COOKIE
@@ -190,3 +192,44 @@ def test_a_form_of_who_only_reads_is_answered_by_a_page(browser: TestClient) -> 
     answer = browser.post("/changes/1/revisions/1/findings/1/answer", headers=HTML)
     assert (answer.status_code, "only reads" in answer.text) == (403, True)
     assert "Reviewer" in answer.text
+
+
+@pytest.mark.sandbox
+def test_who_only_reads_sees_no_form_but_sign_out(house: Any, running: TestClient) -> None:
+    """On every page of a change with findings to answer: what a reviewer may send, an auditor is not offered."""
+    house.deliver(running, house.pull(house.branch("lift", {"rank.py": serve(lift=0.8)})))
+    finished(running)
+    token = running.app.state.accounts.link("reviewer")  # type: ignore[attr-defined]
+    running.get(f"/sign-in?token={token}")
+    at = "/changes/1/revisions/1"
+    pages = ["/", at, f"{at}/files", f"{at}/behavior", f"{at}/sign", "/log", "/passkeys"]
+    before = {path: forms(running.get(path).text) for path in pages}
+    offered = {action.removeprefix(at) for actions in before.values() for action in actions}
+    assert {"/sign", "/viewed", "/again", "/sign-out"} < offered
+    assert any(action.endswith("/answer") for action in offered)
+    in_the_roots(running, "auditor")
+    for path in pages:
+        page = running.get(path)
+        assert (page.status_code, forms(page.text)) == (200, ["/sign-out"]), path
+        assert "reads only" in page.text
+
+
+def forms(html: str) -> list[str]:
+    """Where the forms of a page go."""
+    return [action for form in html.split("<form")[1:] for action in re.findall(r'action="([^"]*)"', form)[:1]]
+
+
+def test_a_session_is_opened_for_who_only_reads_and_for_nobody_else(
+    house: Any, idle: TestClient, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = runner(monkeypatch, capfd, "keys")
+    in_the_roots(idle, "auditor", "regulator")
+    opened = run("open-session", "reviewer", "--data", house.place / "data")
+    assert opened.status == 0, opened.err
+    assert idle.get(opened.out.strip().removeprefix("http://127.0.0.1:8000")).status_code == 303
+    page = idle.get("/")
+    assert (page.status_code, "reads only" in page.text) == (200, True)
+    assert run("open-session", "nobody", "--data", house.place / "data").status == 2
+    in_the_roots(idle, "auditor", "reviewer")
+    more = run("open-session", "reviewer", "--data", house.place / "data")
+    assert (more.status, "does more than read" in more.err) == (2, True)
