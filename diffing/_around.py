@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from diffing._content import normalised
 from diffing._kinds import What, kind_of
-from diffing._reading import parse
-from diffing._tree import TooManyNodesError
+from diffing._naming import module_constants
+from diffing._reading import Parsed
+from diffing._tree import TooManyNodesError, lower
 from diffing.capabilities import Elsewhere, Fields, Followed, capabilities_of_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-MAX_OPENED = 150  # files
+MAX_OPENED = 60  # files
 MAX_BYTES = 512 << 10  # of one file
 MAX_READ = 32 << 20
 
@@ -46,7 +47,10 @@ class Around:
     def may_hold(self, path: str, word: str) -> bool:
         """Whether a file is worth opening for a name."""
         content = self._content(path)
-        return content is not None and word.encode("utf-8", "replace") in content
+        name = word.encode("utf-8", "replace")
+        if content is None or not path.endswith(".go"):
+            return content is not None and name in content
+        return any(start + name in content for start in (b"func ", b") ", b"type "))
 
     def open(self, path: str) -> Followed | None:
         """The file with its capabilities; None where it cannot be read, or too many were."""
@@ -62,11 +66,13 @@ class Around:
         if content is None or kind is None or kind.what is not What.CODE or kind.table is None:
             return None
         try:
-            parsed = parse(path, normalised(content), kind.table)
+            lowered = lower(normalised(content), kind.table)
         except TooManyNodesError:
             return None
         assert self._fields is not None  # noqa: S101 - elsewhere was asked for first
-        held = capabilities_of_code(parsed, parsed.constants, self._fields, self._elsewhere)
+        constants = module_constants(lowered.root, nested=kind.table.nested)
+        parsed = Parsed(path, lowered.source, kind.table, lowered, "", constants, {})
+        held = capabilities_of_code(parsed, constants, self._fields, self._elsewhere)
         return Followed(path, kind.table.name, held) if held is not None else None
 
     def _content(self, path: str) -> bytes | None:

@@ -69,7 +69,7 @@ def follow(pairs: Sequence[tuple[Followed | None, Followed | None]], elsewhere: 
     heads = _World({new.path: new for _, new in pairs if new}, changed, elsewhere, opener)
     bases = _World({old.path: old for old, _ in pairs if old}, changed, elsewhere, opener)
     left = _MOST_CALLS
-    reached = False
+    reached: set[str] = set()
     for old, new in pairs:
         if new is None:
             continue
@@ -78,7 +78,7 @@ def follow(pairs: Sequence[tuple[Followed | None, Followed | None]], elsewhere: 
         far = heads.far
         for call in fresh[:left]:
             found = heads.reached_by(call, new)
-            reached = reached or bool(found)
+            reached |= {new.path} if found else set()
             if found is None and call.said not in before:
                 result.unresolved.setdefault(new.path, []).append(call)
         cut = new.held.uncounted + max(0, len(fresh) - left) + heads.far - far
@@ -86,22 +86,23 @@ def follow(pairs: Sequence[tuple[Followed | None, Followed | None]], elsewhere: 
             result.cut[new.path] = cut
         left = max(0, left - len(fresh))
     if reached:
-        for world, side in _sides(pairs, bases, heads):
-            side.held.uses += [
-                use for call in side.held.beyond[:_MOST_CALLS] for use in world.reached_by(call, side) or ()
-            ]
+        for world, side, calls in _compared(pairs, bases, heads, reached):
+            side.held.uses += [use for call in calls[:_MOST_CALLS] for use in world.reached_by(call, side) or ()]
     result.hosts = heads.hosts | bases.hosts
     return result
 
 
-def _sides(
-    pairs: Sequence[tuple[Followed | None, Followed | None]], bases: _World, heads: _World
-) -> Iterator[tuple[_World, Followed]]:
+def _compared(
+    pairs: Sequence[tuple[Followed | None, Followed | None]], bases: _World, heads: _World, reached: AbstractSet[str]
+) -> Iterator[tuple[_World, Followed, Sequence[Call]]]:
+    """Which calls to follow: all of a file that newly reaches something, and those of others that head has not."""
     for old, new in pairs:
+        whole = new is not None and new.path in reached
         if old is not None:
-            yield bases, old
-        if new is not None:
-            yield heads, new
+            kept = {call.said for call in new.held.beyond} if new is not None and not whole else set()
+            yield bases, old, [call for call in old.held.beyond if call.said not in kept]
+        if new is not None and whole:
+            yield heads, new, new.held.beyond
 
 
 class _World:
