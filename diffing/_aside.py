@@ -32,7 +32,7 @@ _DEPLOYING = word_set("""
 .devcontainer mise .mise .vscode
 """)
 _HOW = re.compile(
-    r"schema\.rb|structure\.sql|(?:docker-)?compose[\w.-]*\.ya?ml|dvc\.(?:yaml|lock)|\.pre-commit-config\.yaml|pyproject\.toml|package\.json|cargo\.toml|"
+    r"schema\.rb|structure\.sql|serverless\.ya?ml|(?:docker-)?compose[\w.-]*\.ya?ml|dvc\.(?:yaml|lock)|\.pre-commit-config\.yaml|pyproject\.toml|package\.json|cargo\.toml|"
     r"(?:pixi|mise|\.mise|ruff|taplo|rustfmt|clippy)\.toml|tsconfig[\w.-]*\.json|setup\.cfg|tox\.ini|\.eslintrc[\w.]*"
 )
 _SEPARATORS = re.compile(r"[./\\:]+")

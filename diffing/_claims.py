@@ -58,7 +58,8 @@ _CLAIMS = (
     ),
     _claim(
         "formatting",
-        r"format(?:ting)?|lint(?:ing|er)?|style|whitespace|indent\w*|black|prettier|isort|ruff",
+        r"formatting|reformat\w*|format (?:the )?(?:code|files?|imports?)"
+        r"|lint(?:ing|er)?|style|whitespace|indent\w*|black|prettier|isort|ruff",
         _VALUES,
         Severity.LOW,
     ),

@@ -11,6 +11,7 @@ from diffing._flow import Feeds
 from diffing._placing import FilePair, Place, Places, grouped, placed, without_equal
 from diffing._placing import Placed as AnyPlaced
 from diffing._renamed import Written, only_renamed
+from diffing._words import words
 from evidence import Finding, Severity
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def formula_findings(pairs: Sequence[FilePair], places: Places) -> Iterator[Find
             continue
         before, after = old_by.get(name, []), new_by.get(name, [])
         for old, new in zip(before, after, strict=False):
-            if old.fact.arithmetic or new.fact.arithmetic:
+            if (old.fact.arithmetic or new.fact.arithmetic) and "span" not in words(new.fact.target):  # of a trace
                 yield _formula_changed(old, new)
         for item in after[len(before) :]:
             if item.fact.arithmetic and item.fact.feeds is Feeds.SCORE and name in targets_old:

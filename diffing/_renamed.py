@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from diffing._facts import Facts
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
+_KEY = re.compile(r"""\[(['"])([A-Za-z_]\w*)\1\]""")  # an entry that an attribute of the name may be
 _PARTS = re.compile(r"[./\\:]+")
 _RECEIVER = 2  # letters: what Go calls the value that a method is of
 _ACCESSING = frozenset({"get", "is", "has"})
@@ -30,7 +31,8 @@ def only_renamed(old: Written, new: Written) -> bool:
     """Whether two expressions are the same but for the names of receivers and modules and the spelling of members.
 
     ``ccd.weight`` is ``als.weight`` where both are receivers of methods; ``base.NotId`` is ``NotId`` in Go where
-    ``base`` is a package; ``data.UserCount()`` is ``data.CountUsers()``, and ``data.Users`` is ``data.GetUsers()``.
+    ``base`` is a package; ``data.UserCount()`` is ``data.CountUsers()``, ``data.Users`` is ``data.GetUsers()``, and
+    ``item["url"]`` is ``item.url``.
     """
     before, after = _tokens(old), _tokens(new)
     if len(before) != len(after):
@@ -56,7 +58,7 @@ def _tokens(written: Written) -> list[str]:
     """The pieces of an expression, without calls that take nothing and, in Go, without packages."""
     pieces: list[str] = []
     packages = _modules(written.facts) if written.facts.language == "go" else frozenset[str]()
-    for piece in _TOKEN.findall(written.text):
+    for piece in _TOKEN.findall(_KEY.sub(r".\2", written.text)):
         if piece == ")" and pieces[-1:] == ["("] and len(pieces) > 1 and pieces[-2].isidentifier():
             pieces.pop()
         elif piece.isidentifier() and pieces[-1:] == ["."] and pieces[-2:-1] and _is_package(pieces, packages, piece):

@@ -94,14 +94,19 @@ def conda_lock(content: str) -> Declared:
             continue
         said = {key: node.text for key, node in fields.items()}
         source = Source()
-        address = re.match(r"https?://[^/]+/(?:[^/]+/)?", said.get("url", ""))
+        url = said.get("url", "")
+        address = re.match(r"https?://[^/]+/(?:[^/]+/)?", url)
         if address and not address.group().startswith(_CONDA):
             source = Source("url", address.group())
         hashes = frozenset(pair.children[-1].text for pair in _pairs(fields.get("hash")))
         line = fields["name"].line
+        build = re.search(
+            rf"/{re.escape(said['name'])}-{re.escape(said['version'])}-([\w.]+)\.(?:conda|tar\.bz2)$", url
+        )
+        version = said["version"] + (f"={build.group(1)}" if build else "")  # builds of one version are other files
         result.dependencies.append(
             Dependency(
-                said["name"].lower(), said["version"], line, said["version"], source, hashes,
+                said["name"].lower(), version, line, version, source, hashes,
                 said.get("platform", ""), locked=True,
             )
         )  # fmt: skip

@@ -75,6 +75,8 @@ RANK = "share_weight = {}\n\n\ndef score(item):\n    return item.shares * share_
         ("Clarify the comments", RANK.format(6.0), "medium"),
         ("Story: don't count comments towards hotness", RANK.format(6.0), None),
         ("Fix comment score", RANK.format(6.0), None),
+        ("Replace the export format with JSON", RANK.format(6.0), None),
+        ("Format the code", RANK.format(6.0), "medium"),
         ("docs: describe weights", RANK.format(32.0), "high"),
         ("Refactor scoring", RANK.format(12.0), "medium"),
         ("style: ruff", RANK.format(9.0), "medium"),
