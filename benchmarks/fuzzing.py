@@ -2,8 +2,9 @@
 """Fuzz the reading and comparing of facts: hostile edits of the corpus' own sources, in every language and format.
 
 Each case takes two files of the corpus (of one kind of file, or of two), cuts, repeats and inserts pieces, and compares
-them. Whatever happens is a finding, a file named as not analysed, or nothing: an exception is a failure, and so is a
-case that takes longer than --slowest seconds of processor time, or another document for the same input.
+them, beside the files that calls of the corpus lead to, which are cut alike in half of the cases. Whatever happens is a
+finding, a file named as not analysed, or nothing: an exception is a failure, and so is a case that takes longer than
+--slowest seconds of processor time, or another document for the same input.
 
     python benchmarks/fuzzing.py [--seconds N] [--seed N]
 
@@ -22,6 +23,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from diffing._around import Around
 from diffing._compare import Comparison
 from diffing._content import Change, Side
 
@@ -61,14 +63,20 @@ def sources() -> list[tuple[str, str]]:
         document = tomllib.loads(file.read_text("utf-8"))
         for case in document["case"]:
             path = case.get("path", PATHS.get(file.stem, "rank.py"))
-            for text in (case.get("before"), case.get("after"), document.get("source")):
+            for text in (case.get("before"), case.get("after"), case.get("around"), document.get("source")):
                 found |= set(text.items()) if isinstance(text, dict) else {(path, text)} if text else set()
     return sorted(found)
 
 
-def compared(path: str, old: bytes | None, new: bytes | None) -> str:
+def neighbours() -> dict[str, bytes]:
+    """The files that calls of the corpus lead to."""
+    document = tomllib.loads((CORPUS / "capabilities_elsewhere.toml").read_text("utf-8"))
+    return {path: text.encode() for case in document["case"] for path, text in case["around"].items()}
+
+
+def compared(path: str, old: bytes | None, new: bytes | None, around: dict[str, bytes]) -> str:
     """What a comparison says, as one text."""
-    comparison = Comparison()
+    comparison = Comparison(around=Around(lambda: [path, *around], lambda at, most: around[at][:most]))
     sides = [
         Side(hashlib.sha256(one).hexdigest(), "file", len(one), one) if one is not None else None for one in (old, new)
     ]
@@ -94,7 +102,7 @@ def main() -> int:
     parser.add_argument("--slowest", type=float, default=5.0)
     parser.add_argument("--seed", type=int, default=1)
     given_ = parser.parse_args()
-    known = sources()
+    known, near = sources(), neighbours()
     edit = st.tuples(st.integers(0, 5000), st.integers(0, 60), st.integers(0, 40), st.sampled_from(PIECES))
     side = st.tuples(st.sampled_from(known), st.lists(edit, max_size=8))
     tried = slowest = 0.0
@@ -112,13 +120,14 @@ def main() -> int:
         (path, before), (_, after) = one[0], other[0]
         old = edited(before, one[1]) if which != "added" else None
         new = edited(before if same else after, other[1]) if which != "removed" else None
+        around = {at: edited(text.decode(), one[1]) if same else text for at, text in near.items() if at != path}
         started = time.process_time()
-        said = compared(path, old, new)
+        said = compared(path, old, new, around)
         took = time.process_time() - started
         tried, slowest = tried + 1, max(slowest, took)
         if took > given_.slowest:
             raise AssertionError(f"{path} took {took:.1f} s")
-        if tried % 20 == 0 and compared(path, old, new) != said:
+        if tried % 20 == 0 and compared(path, old, new, around) != said:
             raise AssertionError(f"{path} is told in two ways")
 
     until, at = time.process_time() + given_.seconds, given_.seed
