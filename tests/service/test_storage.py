@@ -14,7 +14,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select, text
+from sqlalchemy import Column, MetaData, Table, insert, select, text
 from sqlalchemy.exc import StatementError
 
 from evidence import ConflictError, InputError, NotFoundError, RepositoryError
@@ -92,11 +92,11 @@ def test_what_an_older_version_stored_is_kept_by_the_migration(tmp_path: Path) -
                         target_ref="refs/heads/main", opened_at=moment)  # fmt: skip
         session.add(change)
         session.flush()
-        revision = RevisionRow(change_id=change.id, n=1, head_commit="a" * 40, state=State.READY, created_at=moment,
-                               since=moment, workflow_id="w")  # fmt: skip
-        session.add(revision)
-        session.flush()
-        session.add(EventRow(revision_id=revision.id, at=moment, what="received"))
+        older = {"change_id": change.id, "n": 1, "head_commit": "a" * 40, "state": State.READY, "created_at": moment,
+                 "since": moment, "workflow_id": "w", "findings": 0}  # fmt: skip
+        revisions = Table("revision", MetaData(), *(Column(name, RevisionRow.__table__.c[name].type) for name in older))
+        session.execute(insert(revisions).values(older))  # the columns that there were
+        session.add(EventRow(revision_id=session.scalar(select(RevisionRow.id)), at=moment, what="received"))
     assert not database.current()
     database.migrate()
     assert database.current()
