@@ -8,7 +8,15 @@ Read it from the bottom up: `verify` is the procedure, with the numbers of docs/
 It judges what a bundle says of itself: who signed what, by which keys, that all of it is in the log in its order, that
 the witnesses asked for have seen it, and that nothing of it is revoked, expired or too old. Artifacts are compared if
 they are given. It does *not* read the repository, and does not judge the policy's requirements (step 10): it prints
-what was decided, so that you can. Exit status: 0 all of it holds, 1 something does not, 2 bad usage.
+what was decided, so that you can. What stands where:
+
+    strict JSON        one spelling, RFC 8785; whole numbers
+    shapes             every document's keys and types: manifest, facts, statement, carry-over, revocations, bundle
+    keys, signatures   OpenSSH's wire form, SSHSIG, raw Ed25519 and ECDSA, hardware keys, passkeys
+    the log            RFC 6962 trees, signed notes, checkpoints, cosignatures, quorum, proofs
+    Verification       the steps 1 to 9, one method each
+
+Exit status: 0 all of it holds, 1 something does not, 2 bad usage.
 """
 
 import argparse

@@ -3,12 +3,24 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pkcs11
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_der_public_key,
+)
+from pkcs11.util.ec import encode_ec_public_key, encode_named_curve_parameters
 from securesystemslib.dsse import Envelope as DsseEnvelope
 from securesystemslib.signer import SSlibKey
 
@@ -16,7 +28,10 @@ from evidence import InputError, SandboxMissingError, VerificationError
 from signoff import Envelope, PublicKey, envelope_from_raw, pae, sign_with_signer, verify_envelope
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
+
+PIN = "1234"
+SOFTHSM = tuple(Path(f"/usr/lib/{where}softhsm/libsofthsm2.so") for where in ("", "x86_64-linux-gnu/"))
 
 KEYS = {
     "ed25519": ed25519.Ed25519PrivateKey.generate,
@@ -69,4 +84,52 @@ def test_what_cannot_sign_says_so(tmp_path: Path) -> None:
             sign_with_signer(wrong, public, b"")
     assert len(sign_with_signer(uri, other, b"")) == 64
     with pytest.raises(SandboxMissingError, match="kms"):
-        sign_with_signer("hsm:2?label=x", key, b"", lambda _: "1234")
+        sign_with_signer("awskms:alias/reviewer", key, b"")
+
+
+@pytest.fixture(scope="module")
+def token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """SoftHSM with a token "reviewer" that its PIN opens: the library that speaks PKCS#11 for it."""
+    library = next((path for path in SOFTHSM if path.is_file()), None)
+    if library is None or shutil.which("softhsm2-util") is None:
+        if os.environ.get("CI"):
+            pytest.fail("there is no SoftHSM here: requirements/setup dev installs it")
+        pytest.skip("there is no SoftHSM here: requirements/setup dev installs it")
+    folder = tmp_path_factory.mktemp("token")
+    (folder / "tokens").mkdir()
+    settings = folder / "softhsm2.conf"
+    settings.write_text(f"directories.tokendir = {folder / 'tokens'}\nlog.level = ERROR\n", encoding="ascii")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("SOFTHSM2_CONF", str(settings))
+        patched.setenv("PYKCS11LIB", str(library))
+        command = ["softhsm2-util", "--init-token", "--free", "--label", "reviewer", "--so-pin", PIN, "--pin", PIN]
+        subprocess.run(command, check=True, capture_output=True)
+        yield library
+
+
+@pytest.mark.parametrize(("number", "curve"), [(2, "secp256r1"), (3, "secp384r1")])
+def test_a_key_that_never_leaves_its_token_signs(token: Path, number: int, curve: str) -> None:
+    """By securesystemslib's own way to PKCS#11; the key is made in the token, and only its public half comes out."""
+    opened = pkcs11.lib(str(token)).get_token(token_label="reviewer")
+    with opened.open(rw=True, user_pin=PIN) as session:
+        parameters = session.create_domain_parameters(
+            pkcs11.KeyType.EC, {pkcs11.Attribute.EC_PARAMS: encode_named_curve_parameters(curve)}, local=True
+        )
+        made, private = parameters.generate_keypair(store=True, label=curve, id=bytes([number]))
+        assert private[pkcs11.Attribute.EXTRACTABLE] is False
+        public = load_der_public_key(encode_ec_public_key(made))
+    line = public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+    key, asked = PublicKey.from_line(line), []
+
+    def pin(what: str) -> str:
+        asked.append(what)
+        return PIN
+
+    signature = sign_with_signer(f"hsm:{number}?label=reviewer", key, pae(b"{}"), pin)
+    envelope = envelope_from_raw(b"{}", signature, key)
+    assert (verify_envelope(envelope, [key]), asked) == (key, ["pin"])
+    with pytest.raises(VerificationError):
+        verify_envelope(replace(envelope, payload=b"[]"), [key])
+    for uri, wrong in ((f"hsm:{number}?label=another", PIN), ("hsm:9?label=reviewer", PIN), (f"hsm:{number}", "0000")):
+        with pytest.raises(InputError, match="does not sign"):
+            sign_with_signer(uri, key, pae(b"{}"), lambda _, said=wrong: said)
