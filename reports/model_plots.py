@@ -71,13 +71,13 @@ def shifts_plot(tensor: Mapping[str, Any]) -> Plot | None:
     still = shifts["rows"] - shifts["rows_changed"]
     description = (
         f"{shifts['rows_changed']:,} of {words.count(shifts['rows'], 'row')} moved, {still:,} did not. "
-        f"The furthest by {_number(histogram['edges'][-1])}, the median by {_number(shifts['median_shift'])}."
+        f"The furthest by {number(histogram['edges'][-1])}, the median by {number(shifts['median_shift'])}."
     )
     if marked:
         description += f" {words.count(len(marked), 'row')} out of line {'is' if len(marked) == 1 else 'are'} marked."
     edges, counts = tuple(histogram["edges"]), tuple(histogram["counts"])
     rows = tuple(
-        (f"{_number(low)}{words.DASH}{_number(high)}", f"{count:,}")
+        (f"{number(low)}{words.DASH}{number(high)}", f"{count:,}")
         for low, high, count in zip(edges, edges[1:], counts, strict=False)
         if count
     )
@@ -137,8 +137,9 @@ def _are(number: int) -> str:
     return f"{number or 'none'} {'is' if number == 1 else 'are'}"
 
 
-def _number(value: float) -> str:
-    return f"{value:,.{_DIGITS}g}"
+def number(value: float) -> str:
+    """Three digits, or all that stand before the point."""
+    return f"{value:,.0f}" if abs(value) >= 10**_DIGITS else f"{value:.{_DIGITS}g}"
 
 
 @functools.lru_cache(maxsize=128)

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from reports import words
 from reports.findings import FindingView, finding_views
-from reports.model_plots import Neighbours, Plot, neighbours_plot, row_name, shifts_plot, spectrum_plot
+from reports.model_plots import Neighbours, Plot, neighbours_plot, number, row_name, shifts_plot, spectrum_plot
 from reports.rendering import environment, report_policy, style_text
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _facts(tensor: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
 def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
     shift, old, new = (row.get(name) for name in ("shift", "old_norm", "new_norm"))
     norms = words.MISSING if old is None or new is None else f"{old:.3g} → {new:.3g}"
-    return (row_name(row), f"{row['score']:,.3g}", words.MISSING if shift is None else f"{shift:.3g}", norms)
+    return (row_name(row), number(row["score"]), words.MISSING if shift is None else number(shift), norms)
 
 
 def _group(group: Mapping[str, Any]) -> tuple[str, ...]:

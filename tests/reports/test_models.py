@@ -11,7 +11,7 @@ import pytest
 
 from evidence import Finding, Location, Severity
 from reports import model_html, model_view, model_views, report_document, report_html
-from reports.model_plots import neighbours_plot, shifts_plot, spectrum_plot
+from reports.model_plots import neighbours_plot, number, shifts_plot, spectrum_plot
 from reports.words import DASH
 
 if TYPE_CHECKING:
@@ -147,6 +147,13 @@ def test_the_largest_move_comes_first_and_what_is_not_drawn_is_in_a_line() -> No
     assert [table.name for table in view.tables] == ["worst", "t000", "t001", "t002", "t003", "t004"]
     assert (len(view.others), view.left) == (200, 95)
     assert view.sentence == "302 tensors: 301 changed, 1 the same."
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(1486.3, "1,486"), (27.94, "27.9"), (0.0012345, "0.00123"), (1e6, "1,000,000")]
+)
+def test_numbers_are_written_out(value: float, shown: str) -> None:
+    assert number(value) == shown
 
 
 def test_slices_and_alignment_are_told_where_a_table_was_turned() -> None:
