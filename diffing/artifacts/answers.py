@@ -75,6 +75,7 @@ class Opening(_Strict):
     sides: dict[_Text, Opened]
     bytes: list[_Count]
     tables: list[bool]
+    alike: list[bool]
 
 
 class Outlier(_Strict):

@@ -112,7 +112,7 @@ def compare(
                 call = {"pair": number, "groups": groups, "towards": beside.towards}
                 aligned = answers.aligned(parser.ask({"align": call}))
                 tensors[number] = tensor.model_copy(update={"aligned": aligned})
-        for number, rows in _worth_a_look(tensors, opened.tables) if beside.around else ():
+        for number, rows in _worth_a_look(tensors, opened.alike) if beside.around else ():
             around = answers.around(parser.ask({"around": {"pair": number, "rows": rows}}))
             tensors[number] = tensors[number].model_copy(update={"neighbours": around})
         found = _exposed(parser, beside)

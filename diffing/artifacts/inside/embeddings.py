@@ -39,14 +39,19 @@ class Table:
 
 def fits(old: Tensor, new: Tensor) -> bool:
     """Whether two tensors are tables of the same rows and columns, of a size that neighbours mean something in."""
-    return (
-        old.shape == new.shape
-        and len(old.shape) == 2  # noqa: PLR2004 - rows and columns
-        and old.numeric
-        and new.numeric
-        and old.dtype[0] != "C"
-        and old.rows >= _LEAST_ROWS
-        and _LEAST_COLUMNS <= old.columns <= _MOST_COLUMNS
+    return old.shape == new.shape and alike(old, new)
+
+
+def alike(old: Tensor, new: Tensor) -> bool:
+    """The same for tables of which one may have more rows: neighbours can be told, and nothing aligned."""
+    return all(
+        len(one.shape) == 2  # noqa: PLR2004 - rows and columns
+        and one.numeric
+        and one.dtype[0] != "C"
+        and one.rows >= _LEAST_ROWS
+        and one.columns == old.columns
+        and _LEAST_COLUMNS <= one.columns <= _MOST_COLUMNS
+        for one in (old, new)
     )
 
 

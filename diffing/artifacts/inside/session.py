@@ -53,23 +53,24 @@ class Session:
         return {
             "sides": {name: _told(side) for name, side in self._sides.items()},
             "tables": [bool(old and new and embeddings.fits(old, new)) for old, new in self._pairs],
+            "alike": [bool(old and new and embeddings.alike(old, new)) for old, new in self._pairs],
             "bytes": [sum(one.nbytes for one in pair if one) for pair in self._pairs],
         }
 
     def _compare(self, which: list[int]) -> dict[str, Any]:
         return {"tensors": [_result(*self._pairs[number]) for number in which]}
 
-    def _table(self, number: int) -> tuple[Tensor, Tensor]:
+    def _table(self, number: int, fits: Callable[[Tensor, Tensor], bool]) -> tuple[Tensor, Tensor]:
         old, new = self._pairs[number]
-        if old is None or new is None or not embeddings.fits(old, new):
+        if old is None or new is None or not fits(old, new):
             raise RefusedError("not a table that both sides have")
         return old, new
 
     def _around(self, asked: dict[str, Any]) -> dict[str, Any]:
-        return rounded({"around": around.around(*self._table(asked["pair"]), asked["rows"])})
+        return rounded({"around": around.around(*self._table(asked["pair"], embeddings.alike), asked["rows"])})
 
     def _align(self, asked: dict[str, Any]) -> dict[str, Any]:
-        old, new = self._table(asked["pair"])
+        old, new = self._table(asked["pair"], embeddings.fits)
         rebuilds = [
             side.tensors[old.name]
             for name, side in self._sides.items()

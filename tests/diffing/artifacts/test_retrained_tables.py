@@ -134,6 +134,12 @@ def test_neighbours_of_rows_out_of_line_are_told_before_and_after(tmp_path: Path
         assert [near.row for near in one.after] == after
         assert one.jaccard == pytest.approx(len({*before} & {*after}) / len({*before} | {*after}), abs=1e-6)
         assert [near.id for near in one.after] == [f"item-{row}" for row in after]
+    more = np.concatenate([head, head[77:78] * 2])
+    grown = model_diff(write(tmp_path, "base", TABLE), write(tmp_path, "grown", more))
+    (around_,) = (tensor.neighbours for tensor in grown.tensors if tensor.name == "items")
+    assert around_ is not None
+    (row,) = (one for one in around_ if one.row == 77)
+    assert [near.row for near in row.after[:2]] == [900, 1200]  # the second is one that base does not have
     moved = next(one for one in told["items"] if one.row == 77)
     assert (moved.id, moved.after[0].row, moved.after[0].cosine) == ("item-77", 900, 1.0)
 
