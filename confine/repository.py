@@ -19,7 +19,7 @@ from confine._git_view import View, locate
 from evidence import RepositoryError, Snapshot, TooLargeError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from types import TracebackType
 
 __all__ = ["Commit", "DiffEntry", "FetchLimits", "Person", "Repository", "Skipped", "TreeEntry"]
@@ -186,7 +186,7 @@ class Repository:
         """
         return self._objects.read(object_id, "blob", limit=limit)
 
-    def content_digest(self, commit: str) -> str:
+    def content_digest(self, commit: str, *, without: Collection[str] = ()) -> str:
         r"""The SHA-256 over the commit's content in hexadecimal, independent of git's ids.
 
         It is taken over one line an entry, in the order of the paths' bytes::
@@ -196,7 +196,7 @@ class Repository:
         ``mode`` is six octal digits (100644, 100755, 120000, 160000), ``sha256`` that of the file's content in
         lower-case hexadecimal, ``path`` the bytes that git stores, unquoted. The NUL ends the line as no path can
         contain one. A symlink's content is its target's bytes; a submodule's the lower-case hexadecimal id of its
-        commit. Empty folders do not count.
+        commit. Empty folders do not count, and neither do the paths in ``without``, whether they are there or not.
 
         Raises:
             TooLargeError: over 16 GiB of content, or too many entries.
@@ -205,7 +205,9 @@ class Repository:
         entries = self._tree(self._commit(self.resolve(commit)).tree)
         self._refuse_large(entries)
         running = hashlib.sha256()
-        for entry in entries.values():
+        for path, entry in entries.items():
+            if path in without:
+                continue
             running.update(b"%06o %s\t%s\0" % (entry.mode, self._content_sha256(entry).encode(), entry.path_bytes))
         return running.hexdigest()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from service import judgement, progress, trust
+from service import builds, judgement, progress, trust
 from service.database import RevisionRow
 from service.life import State
 from signoff import admits
@@ -34,6 +34,8 @@ def expire(context: Context, moment: datetime) -> list[int]:
     for revision in signed:
         statements = [one.statement for one in judgement.signatures(context, revision.id)]
         ends = [min(one.expires_at, one.signed_at + trust.policy(context).max_age) for one in statements]
+        if not statements and builds.ended(context, revision, moment):
+            ends = [moment]
         if not any(end <= moment for end in ends) or admits(
             judgement.judged(context, revision, trust.policy(context), moment)
         ):

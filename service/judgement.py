@@ -16,6 +16,7 @@ from service.database import AnswerRow, CarriedRow, Change, EventRow, SignoffRow
 from service.life import ARTIFACTS_COMPARED, State
 from signoff import (
     FACTS_NAME,
+    RECIPE_NAME,
     Answer,
     Envelope,
     Evidence,
@@ -33,7 +34,7 @@ from signoff import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from sqlalchemy import Select
@@ -123,8 +124,10 @@ def facts(context: Context, row: RevisionRow, person_id: str | None = None, *, w
     )
 
 
-def evidence(context: Context, row: RevisionRow, document: Mapping[str, Json]) -> dict[str, Digest]:
-    """Digests by name of all that a statement on a revision rests on, its facts document among it.
+def evidence(
+    context: Context, row: RevisionRow, document: Mapping[str, Json], recipe: Digest = ""
+) -> dict[str, Digest]:
+    """Digests by name of all that a statement on a revision rests on, its facts document among it, and a recipe.
 
     Raises:
         ConflictError: it is not reviewed.
@@ -136,6 +139,7 @@ def evidence(context: Context, row: RevisionRow, document: Mapping[str, Json]) -
         **evidence_digests(document),
         "panel": audit["panel"]["digest"],
         FACTS_NAME: document_digest(dict(document)),
+        **({RECIPE_NAME: recipe} if recipe else {}),
     }
 
 
@@ -149,17 +153,39 @@ def requirements(context: Context, row: RevisionRow) -> tuple[Requirement, ...]:
         return evaluate(None, Facts(now=now(), votes=(), people=(), evidence=(), findings=()))
 
 
-def judged(context: Context, row: RevisionRow, policy: Policy, moment: datetime) -> tuple[Requirement, ...]:
-    """What ``policy`` says of a reviewed revision at that moment. PolicyError if the roots cannot be used."""
+def judged(
+    context: Context,
+    row: RevisionRow,
+    policy: Policy,
+    moment: datetime,
+    *,
+    recipe: Digest | None = None,
+    paths: Iterable[str] | None = None,
+) -> tuple[Requirement, ...]:
+    """What ``policy`` says of a reviewed revision at that moment. PolicyError if the roots cannot be used.
+
+    With a ``recipe`` an approval counts if it signed that one under this policy, and ``paths`` are touched too.
+    """
     roots = trust.roots(context)
     known = policy_facts(
         [read_facts(facts(context, row))],
-        votes=[_voter(roots, signature) for signature in signatures(context, row.id)],
+        votes=[
+            _voter(roots, signature)
+            for signature in signatures(context, row.id)
+            if recipe is None or _speaks_of(signature.statement, recipe, policy)
+        ],
         people=[],
         roots=roots,
         now=moment,
+        paths=paths,
     )
     return evaluate(policy, known)
+
+
+def _speaks_of(statement: Statement, recipe: Digest, policy: Policy) -> bool:
+    predicate = statement.predicate
+    signed = statement.evidence_digest(RECIPE_NAME) == recipe.removeprefix("sha256:")
+    return not predicate.decision.approves or (signed and predicate.policy.digest.sha256 == policy.digest)
 
 
 def signatures(context: Context, revision_id: int) -> list[Signature]:

@@ -139,8 +139,15 @@ def record_needed(
 
 def logged(context: Context, statement: Statement, key: PublicKey) -> dict[tuple[str, str], Logged]:
     """What a statement rests on, with its proofs, for a bundle; by type, and the digest of what is meant."""
+    return logged_pieces(context, statement.revision, statement.predicate.evidence, key)
+
+
+def logged_pieces(
+    context: Context, revision: Digest, pieces: Iterable[EvidenceReference], key: PublicKey
+) -> dict[tuple[str, str], Logged]:
+    """These pieces of evidence of a revision and the key that signed for them, with their proofs."""
     named = str(key_leaf(key)["digest"])
-    found = logged_evidence(context, statement.predicate.evidence, statement.revision)
+    found = logged_evidence(context, pieces, revision)
     return {**found, ("key", named): Logged("key", named, logged_proof(context, key_leaf(key)))}
 
 
@@ -157,8 +164,10 @@ def logged_evidence(
     return found
 
 
-def revocation_list(context: Context) -> RevocationList:
+def revocation_list(context: Context, *, after: int = -1) -> RevocationList:
     """The newest revocation list, logged; a new one where it is a day old, or something was revoked since.
+
+    It stands behind the entry ``after`` in the log: what had been revoked until then is on it.
 
     Its proof is under the checkpoint of this moment, witnessed anew where the roots ask for it.
     """
@@ -169,11 +178,13 @@ def revocation_list(context: Context) -> RevocationList:
         listed = read_revocations(known.payload)
         number = listed.number + 1
         fresh = listed.issued_at + REVOCATIONS_INTERVAL > now() and _same(listed, revoked)
+    log = trust.log(context)
+    if known is not None and fresh and after >= 0:
+        fresh = (log.index_of(revocations_leaf(known)) or -1) > after
     envelope = known
     if envelope is None or not fresh:
         document = build_revocations(trust.SERVICE_ID, number, now(), revoked)
         envelope = trust.service_key(context).sign(canonical(document))
-    log = trust.log(context)
     entry = revocations_leaf(envelope)
     index = log.index_of(entry, max(0, log.size - _NEAR_THE_END))
     if index is None and fresh:
@@ -198,26 +209,44 @@ def read_revoked(context: Context) -> tuple[Revoked, ...]:
     entries = parse_json(context.revoked.read_bytes(), str(context.revoked), limit=_LIST_LIMIT)
     try:
         return tuple(
-            Revoked(RevokedKind(one["kind"]), one["sha256"], datetime.fromisoformat(one["since"]), one["reason"])
+            Revoked(
+                RevokedKind(one["kind"]),
+                one["sha256"],
+                datetime.fromisoformat(one["since"]),
+                one["reason"],
+                one.get("before"),
+            )
             for one in entries
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{context.revoked}: not a list of revocations") from error
 
 
-def revoke(context: Context, kind: RevokedKind, sha256: str, reason: str, since: datetime) -> RevocationList:
-    """Revoke a statement, key or revision, and log the new list at once.
+def revoke(
+    context: Context, kind: RevokedKind, sha256: str, reason: str, since: datetime, *, before: int | None = None
+) -> RevocationList:
+    """Revoke a statement, key, revision or recipe, and log the new list at once.
+
+    ``before`` stops a recipe's lane: what was logged before that entry still counts. It can be revoked later.
 
     Raises:
         InputError: it is revoked already, or no SHA-256.
     """
     known = read_revoked(context)
+    if before is None:
+        known = tuple(one for one in known if one.before is None or (one.kind, one.sha256) != (kind, sha256))
     if any((one.kind, one.sha256) == (kind, sha256) for one in known):
         raise InputError(f"the {kind} {sha256[:80]} is revoked already")
-    every = (*known, Revoked(kind, sha256, since, reason))
+    every = (*known, Revoked(kind, sha256, since, reason, before))
     build_revocations(trust.SERVICE_ID, 0, now(), every)
     entries: list[dict[str, Any]] = [
-        {"kind": one.kind.value, "sha256": one.sha256, "since": one.since.isoformat(), "reason": one.reason}
+        {
+            "kind": one.kind.value,
+            "sha256": one.sha256,
+            "since": one.since.isoformat(),
+            "reason": one.reason,
+            "before": one.before,
+        }
         for one in every
     ]
     write_durably(context.revoked, canonical(entries))
@@ -300,7 +329,9 @@ def _known_list(context: Context) -> Envelope | None:
 
 
 def _same(listed: Revocations, revoked: tuple[Revoked, ...]) -> bool:
-    return {(one.kind, one.sha256) for one in listed.revoked} == {(one.kind, one.sha256) for one in revoked}
+    return {(one.kind, one.sha256, one.before) for one in listed.revoked} == {
+        (one.kind, one.sha256, one.before) for one in revoked
+    }
 
 
 def _salt(context: Context, revision: Digest, panel: Digest) -> bytes:

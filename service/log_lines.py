@@ -11,13 +11,37 @@ from evidence import CountersignError, digest, parse_json
 from service import trust
 from service.database import RevisionRow, SignoffRow
 from service.views import LogLine, LogView
-from signoff import CARRY_LEAF, Envelope, read_carry, read_statement
+from signoff import (
+    BUILD_LEAF,
+    CARRY_LEAF,
+    STOP_LEAF,
+    Envelope,
+    read_build,
+    read_carry,
+    read_statement,
+    read_stop,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from service.context import Context
     from signoff import Carry
 
 MAX_LINES = 1000
+
+
+def _build(payload: bytes) -> str:
+    predicate = read_build(payload).predicate
+    return f"build {predicate.number} by the lane {predicate.lane}: {predicate.change.repository}"
+
+
+def _stop(payload: bytes) -> str:
+    predicate = read_stop(payload).predicate
+    return f"the lane {predicate.lane} has stopped: {predicate.reason}"
+
+
+_OF_LANES: dict[str, Callable[[bytes], str]] = {BUILD_LEAF: _build, STOP_LEAF: _stop}
 
 
 def view(context: Context, *, before: int | None, limit: int) -> LogView:
@@ -58,6 +82,8 @@ def _line(index: int, entry: bytes, where: tuple[int | None, int | None]) -> Log
         payload = Envelope.from_json(document["envelope"]).payload
         if kind == CARRY_LEAF:
             return LogLine(index, kind, digest(payload), _carried(read_carry(payload)), *where)
+        if kind in _OF_LANES:
+            return LogLine(index, kind, digest(payload), _OF_LANES[kind](payload), *where)
         predicate = read_statement(payload).predicate
         what = f"{predicate.decision} by {predicate.reviewer.name} ({predicate.reviewer.organization})"
         return LogLine(index, kind, digest(payload), f"{what}: {predicate.change.repository}", *where)

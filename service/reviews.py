@@ -19,6 +19,8 @@ from diffing import diff, hunks
 from evidence import CountersignError, InputError, NotFoundError
 from service import (
     arrivals,
+    build_bundles,
+    builds,
     bundling,
     incidents,
     inspected,
@@ -28,6 +30,7 @@ from service import (
     passkeys,
     progress,
     reading,
+    recipes,
     signing,
     trust,
 )
@@ -46,6 +49,7 @@ from service.views import (
     Person,
     Prepared,
     QueueRow,
+    RecipeView,
     ReviewError,
     RevisionLine,
     RevisionView,
@@ -106,7 +110,8 @@ class Reviews:
         """One revision with its evidence. NotFoundError if there is none."""
         view = reading.revision(self._context.database, self._context.store, change_id, n)
         row = judgement.find(self._context, change_id, n)
-        return replace(view, requirements=judgement.requirements(self._context, row))
+        asked = judgement.requirements(self._context, row)
+        return replace(view, requirements=asked, build=builds.view(self._context, row.id))
 
     def evidence(self, change_id: int, n: int, kind: EvidenceKind, *, public: bool) -> Json | None:
         """One document of a revision, None until it exists; of an audit, the public part if asked for."""
@@ -181,19 +186,26 @@ class Reviews:
         override: str = "",
         expedited: str = "",
         waive: tuple[tuple[str, str], ...] = (),
+        recipe: str = "",
     ) -> Prepared:
         """The exact bytes to sign, kept by nonce. ``override`` is the reason to approve in spite of the verdict.
 
         ``expedited`` is the reason to approve under the policy's expedited lane; ``waive`` are paths that need no
-        look, each with why. What is neither viewed by this person nor waived is said to be not inspected.
+        look, each with why. What is neither viewed by this person nor waived is said to be not inspected. ``recipe`` is
+        the digest of a recipe for builds to sign with it.
 
         Raises:
             ConflictError: the revision is not ready, or is superseded.
             PermissionDeniedError: the roots file does not know the person.
             InputError: a decision that there is not, or conditions that do not go with it.
         """
-        ballot = Ballot(decision, meaning, conditions, override, expedited, waive)
+        ballot = Ballot(decision, meaning, conditions, override, expedited, waive, recipe)
         return signing.prepare(self._context, change_id, n, person, ballot)
+
+    def recipes(self, change_id: int, n: int) -> tuple[RecipeView, ...]:
+        """The recipes for builds that hang on a revision and can be signed."""
+        row = judgement.find(self._context, change_id, n)
+        return tuple(RecipeView(one.digest, one.words) for one in recipes.of_revision(self._context, row.id))
 
     def may_expedite(self) -> bool:
         """Whether the policy has an expedited lane."""
@@ -260,7 +272,7 @@ class Reviews:
 
     def bundle(self, change_id: int, n: int) -> bytes:
         """The bundle of the sign-offs that count, for the gate. NotFoundError if nobody signed."""
-        return bundling.bundle(self._context, change_id, n)
+        return build_bundles.bundle(self._context, change_id, n) or bundling.bundle(self._context, change_id, n)
 
     def incidents(self) -> tuple[IncidentView, ...]:
         """Rollouts without a decision and decisions without a rollout, those that are open first."""

@@ -23,13 +23,15 @@ from evidence import (
     canonical,
     digest,
 )
-from service import carrying, expiry, inspected, judgement, later_reviews, ledger, passkeys, progress, trust
+from service import carrying, expiry, inspected, judgement, later_reviews, ledger, passkeys, progress, recipes, trust
 from service.arrivals import now
 from service.database import PersonRow, RevisionRow, SignoffRow, StatementRow
 from service.life import SIGNABLE, State, move
 from service.views import DECISIONS, Prepared
 from signoff import (
+    BUILDS_SCOPE,
     DECLARATION_DIGEST,
+    DEFAULT_SCOPE,
     READ_ONLY,
     Decision,
     Envelope,
@@ -45,7 +47,7 @@ from signoff import (
     pae,
     read_statement,
     signoff_leaf,
-    verify_envelope,
+    verify_by,
 )
 
 if TYPE_CHECKING:
@@ -74,7 +76,8 @@ class Ballot:
     """What a reviewer decided, in their own words.
 
     ``override`` says why a verdict other than pass is overruled, ``expedited`` why the expedited lane is taken.
-    ``waive`` names files that need no look, each with why.
+    ``waive`` names files that need no look, each with why. ``recipe`` is the digest of the recipe for builds that is
+    signed too.
     """
 
     decision: str
@@ -83,6 +86,7 @@ class Ballot:
     override: str = ""
     expedited: str = ""
     waive: tuple[tuple[str, str], ...] = ()
+    recipe: str = ""
 
 
 def prepare(context: Context, change_id: int, n: int, person: Person, ballot: Ballot) -> Prepared:
@@ -99,9 +103,11 @@ def prepare(context: Context, change_id: int, n: int, person: Person, ballot: Ba
         raise InputError(f"decision {ballot.decision[:40]!r} is none of {', '.join(DECISIONS)}")
     if Decision(ballot.decision).approves:
         later_reviews.check(context, change_id, expedited=bool(ballot.expedited.strip()), moment=now())
+    if ballot.recipe and ballot.recipe not in {one.digest for one in recipes.of_revision(context, row.id)}:
+        raise InputError(f"revision {n} has no recipe {ballot.recipe[:80]} to be signed")
     looked = inspected.inspected(context, row, person.id, ballot.waive)
     context.store.put_json(looked.document)
-    _record_needed(context, row, person, looked.document)
+    _record_needed(context, row, person, looked.document, ballot.recipe)
     payload = canonical(_statement(context, row, _known(context, person), ballot, looked))
     statement = read_statement(payload)
     with context.database.write() as session:
@@ -209,6 +215,7 @@ def _statement(
         vote=Vote(
             decision=decision,
             meaning=ballot.meaning.strip()[:_MAX_MEANING] or _MEANINGS[decision],
+            scope=(*DEFAULT_SCOPE, *((BUILDS_SCOPE,) if ballot.recipe else ())),
             conditions=tuple(line.strip() for line in ballot.conditions if line.strip()),
             not_inspected=looked.not_inspected,
             override=override,
@@ -219,16 +226,16 @@ def _statement(
         coverage=looked.coverage,
         reviewer=Reviewer(id=known.id, name=known.name, organization=known.organization, role=role),
         policy=PolicyReference.model_validate({"uri": "policy.toml", "digest": {"sha256": policy.digest}}),
-        evidence=judgement.evidence(context, row, looked.document),
+        evidence=judgement.evidence(context, row, looked.document, ballot.recipe),
         declaration=known.independence.digest_for(known.id) if known.independence else DECLARATION_DIGEST,
         validity=Validity(secrets.token_urlsafe(24), moment, moment + life),
     )
 
 
-def _record_needed(context: Context, row: Row, person: Person, document: dict[str, object]) -> None:
+def _record_needed(context: Context, row: Row, person: Person, document: dict[str, object], recipe: str) -> None:
     """Log the evidence and the person's keys. Only then is there a statement to sign."""
     keys = [entry.key for entry in _known(context, person).keys if entry.valid_at(now())]
-    ledger.record_needed(context, judgement.evidence(context, row, document), _stored(row.digest), keys)
+    ledger.record_needed(context, judgement.evidence(context, row, document, recipe), _stored(row.digest), keys)
 
 
 def _check_open(context: Context, row: Row, person: Person, decision: str) -> None:
@@ -274,7 +281,7 @@ def _prepared_payload(context: Context, revision_id: int, person_id: str, payloa
 
 def _checked_key(context: Context, envelope: Envelope, known: KnownPerson) -> PublicKey:
     roots = trust.roots(context)
-    key = verify_envelope(envelope, roots.keys)
+    key = verify_by(envelope, roots.keys, roots)
     owner, entry = roots.owner(key)
     if owner.id != known.id:
         raise VerificationError("signature", f"made by the key of {owner.id}, not of {known.id}")

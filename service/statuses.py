@@ -16,7 +16,7 @@ import httpx2
 import structlog
 
 from evidence import CountersignError, Verdict
-from service import progress
+from service import builds, progress
 from service.life import State
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ _DECIDED = {
     State.EXPIRED: Status("failure", "The sign-offs have expired: a reviewer signs again"),
     State.SUPERSEDED: Status("error", "Outdated: a newer revision is under review"),
 }
+_COUNTERSIGNED = Status("success", "Countersigned by machine, within a recipe that reviewers signed")
 
 
 def status_of(job: Job) -> Status:
@@ -78,6 +79,12 @@ def status_of(job: Job) -> Status:
     if job.state is State.READY and job.verdict is not None:
         return _REVIEWED[Verdict(job.verdict)]
     return _WAITING
+
+
+def _said(context: Context, job: Job) -> Status:
+    """The same, told apart for what no reviewer but a lane's key has signed."""
+    build = builds.view(context, job.revision_id) if job.state is State.SIGNED else None
+    return _COUNTERSIGNED if build is not None and build.counts else status_of(job)
 
 
 def wait(first: float, attempt: int) -> float:
@@ -96,7 +103,7 @@ def post(context: Context, revision_id: int) -> Outcome:
         job = progress.job(context.database, revision_id)
         if progress.reviewed_again(context.database, job):
             return Outcome.UNCHANGED
-        status = status_of(job)
+        status = _said(context, job)
         if progress.status_posted(context.database, revision_id) == _text(status):
             return Outcome.UNCHANGED
         try:
@@ -117,7 +124,7 @@ def outstanding(context: Context) -> set[int]:
     return {
         job.revision_id
         for job, posted in progress.concluded(context.database, reporting)
-        if posted != _text(status_of(job))
+        if posted != _text(_said(context, job))
     }
 
 

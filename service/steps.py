@@ -17,7 +17,7 @@ from confine import Limits, Repository
 from diffing import ReviewerRules
 from evidence import VERSION, RepositoryError, Revision, Severity, Verdict, document_digest, sha256_hex
 from reports import report_document
-from service import comparing, ledger, progress, submitted
+from service import builds, comparing, ledger, progress, submitted
 from service.artifacts import compare_artifacts
 from service.life import ARTIFACTS_COMPARED, State
 from service.slates import SlateFolder
@@ -48,7 +48,8 @@ def fetch(context: Context, revision_id: int) -> None:
     """
     job = progress.job(context.database, revision_id)
     with _mirrored(context, job) as repository:
-        base = repository.snapshot(_base(repository, job))
+        start = builds.adopt(context, job, repository) if job.base_commit is None else job.base_commit
+        base = repository.snapshot(start or _base(repository, job))
         head = repository.snapshot(job.head_commit)
         if base.commit == head.commit:
             raise RepositoryError(f"base and head are the same commit {head.commit[:12]}: there is nothing to review")
@@ -102,6 +103,9 @@ def audit_key(context: Context, revision_id: int) -> Digest:
     job = progress.job(context.database, revision_id)
     panel = read_panel(context.platform(job.platform).panel)
     more: dict[str, Any] = {"again": job.n} if progress.failed_before(context.database, job) else {}
+    build = builds.row_of(context, revision_id)
+    if build is not None:
+        more["recipe"] = build.recipe
     if job.artifacts_digest is not None:
         document = context.store.get_json(job.artifacts_digest)  # base's are in no manifest
         more["artifacts"] = [one["base"] for one in document["artifacts"]]
@@ -133,8 +137,10 @@ def behave(context: Context, revision_id: int) -> dict[str, str]:
             files = {key: one.file for key, one in artifacts.items()}
             sides[name] = Side(tree=folder / name, artifacts=files, digest=digest)
         limits = Limits(call_seconds=context.settings.call_seconds)
+        # A lane stops at the first build outside, so that nobody looks twice and alpha is not spent over looks.
+        look = job.n if builds.row_of(context, revision_id) is None else None
         result = audit(
-            panel, sides["base"], sides["head"], limits=limits, cache=SlateFolder(context.slates), revision=job.n
+            panel, sides["base"], sides["head"], limits=limits, cache=SlateFolder(context.slates), revision=look
         )
     return {"audit": context.store.put_json(result.to_json()), "public": context.store.put_json(result.public())}
 
@@ -175,6 +181,14 @@ def conclude(context: Context, revision_id: int) -> str:
         report_digest=context.store.put_json(report),
     )
     return verdict.value
+
+
+def countersign(context: Context, revision_id: int) -> None:
+    """What becomes of a build under a recipe once it is reviewed; nothing for any other revision."""
+    job = progress.job(context.database, revision_id)
+    if builds.row_of(context, revision_id) is not None:
+        with open_mirror(context, job) as repository:
+            builds.settle(context, job, repository)
 
 
 def _people(context: Context, job: Job) -> list[dict[str, str]]:

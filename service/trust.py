@@ -205,7 +205,7 @@ def _write_roots(context: Context, people: list[Any]) -> None:
         "service": {"id": SERVICE_ID, "name": "Countersign", "keys": [service]},
         "logs": [{"origin": key.origin, "vkey": key.vkey}],
         "people": people,
-        **{name: known[name] for name in ("gates", "quorum") if name in known},
+        **{name: known[name] for name in ("gates", "build_lanes", "quorum") if name in known},
     }
     data = canonical(document)
     parse_roots(data, str(context.roots))

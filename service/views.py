@@ -82,6 +82,23 @@ class SignoffView:
 
 
 @dataclass(frozen=True, slots=True)
+class BuildView:
+    """A revision as a build under a recipe. ``counts`` once it is countersigned; ``words`` say what became of it."""
+
+    recipe: Digest
+    counts: bool
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeView:
+    """A recipe that can be signed, in words."""
+
+    digest: Digest
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class RevisionView:
     """One revision with its evidence, as the reviewer may see it.
 
@@ -107,6 +124,7 @@ class RevisionView:
     signoffs: tuple[SignoffView, ...]
     timeline: tuple[Event, ...]
     requirements: tuple[Requirement, ...]
+    build: BuildView | None = None
 
     @property
     def findings(self) -> tuple[Mapping[str, Any], ...]:

@@ -12,7 +12,7 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 from sqlalchemy import select
 
 from evidence import ConflictError
-from service import expiry, incidents, ledger, progress, statuses, steps, workflows
+from service import builds, expiry, incidents, ledger, progress, statuses, steps, workflows
 from service.arrivals import now
 from service.database import RevisionRow
 from service.life import MOVES, State
@@ -139,6 +139,7 @@ class Worker:
             try:
                 self.dispatch()
                 self._expire()
+                builds.finish(self._context)
                 self._tell()
                 if ledger.due(self._context):
                     ledger.revocation_list(self._context)

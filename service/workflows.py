@@ -69,7 +69,10 @@ def _review(revision_id: int) -> str:
         if "error" in outcome:
             return _failed(revision_id, outcome)
     outcome = _conclude(revision_id, outcome)
-    return _failed(revision_id, outcome) if "error" in outcome else str(outcome["verdict"])
+    if "error" in outcome:
+        return _failed(revision_id, outcome)
+    _countersign(revision_id)
+    return str(outcome["verdict"])
 
 
 def _fetch_patiently(revision_id: int) -> Json:
@@ -96,6 +99,7 @@ def _audit(revision_id: int) -> Json:
 
 def _failed(revision_id: int, outcome: Json) -> str:
     _fail(revision_id, outcome["error"])
+    _countersign(revision_id)
     return "error"
 
 
@@ -180,6 +184,13 @@ def _conclude(revision_id: int, outcome: Json) -> Json:
     verdict = steps.conclude(_context(), revision_id)
     signing.carry_over(_context(), revision_id)
     return {"verdict": verdict}
+
+
+@_step("countersign")
+def _countersign(revision_id: int) -> Json:
+    """A build under a recipe is countersigned, or its lane stops; where that fails, it waits for people."""
+    steps.countersign(_context(), revision_id)
+    return {}
 
 
 @_step("fail")

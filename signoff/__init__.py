@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from evidence.facades import on_demand
 
 if TYPE_CHECKING:
+    from signoff._build import check_code, read_data, verify_by
     from signoff._strict import format_time, parse_time
     from signoff.allowed_signers import allowed_signers
     from signoff.assembly import assemble_bundle
@@ -25,8 +26,23 @@ if TYPE_CHECKING:
         read_bundle_revision,
         read_emergency,
     )
+    from signoff.builds import (
+        BUILD_LEAF,
+        STOP_LEAF,
+        BuildPlace,
+        BuildStatement,
+        StopStatement,
+        build_countersignature,
+        build_leaf,
+        build_stop,
+        check_anchored,
+        read_build,
+        read_stop,
+        stop_leaf,
+    )
     from signoff.bundle import (
         BUNDLE_SCHEMA,
+        Build,
         Bundle,
         CarriedOver,
         Logged,
@@ -84,6 +100,7 @@ if TYPE_CHECKING:
     from signoff.log import Log
     from signoff.logkey import LogKey
     from signoff.machinekeys import MachineKey
+    from signoff.measures import Measures, build_measures, outside, read_measures
     from signoff.merkle import leaf_hash, verify_consistency, verify_inclusion
     from signoff.notes import Checkpoint, NoteKey, open_checkpoint
     from signoff.passkeys import Assertion, challenge, verify_assertion
@@ -91,6 +108,7 @@ if TYPE_CHECKING:
     from signoff.proofs import LogProof
     from signoff.quorum import Quorum, Witnessed, parse_quorum
     from signoff.reader import LogReader
+    from signoff.recipe import WHOLE_RATIO, Recipe, Terms, build_recipe, read_recipe
     from signoff.requirements import ChangePerson, EvidenceFact, Facts, FindingFact, Voter, admits, declared, evaluate
     from signoff.revocations import (
         Revocations,
@@ -101,13 +119,26 @@ if TYPE_CHECKING:
         revocations_leaf,
     )
     from signoff.rootchain import ROOTS_TYPE, RootsUpdate, accept_update
-    from signoff.roots import READ_ONLY, ROOTS_SCHEMA, Gate, Person, PersonKey, Roots, parse_roots, read_roots
+    from signoff.roots import (
+        READ_ONLY,
+        ROOTS_SCHEMA,
+        BuildLane,
+        Gate,
+        Person,
+        PersonKey,
+        Roots,
+        parse_roots,
+        read_roots,
+    )
     from signoff.signers import sign_with_signer
     from signoff.sshsig import NAMESPACE, armor, dearmor, sign_with_ssh_key
     from signoff.statement import (
+        BUILDS_SCOPE,
         DECLARATION_DIGEST,
+        DEFAULT_SCOPE,
         FACTS_NAME,
         INDEPENDENCE_DECLARATION,
+        RECIPE_NAME,
         Coverage,
         Decision,
         EvidenceReference,
@@ -133,11 +164,14 @@ if TYPE_CHECKING:
 __all__ = [
     "BREAK_GLASS_ROLE",
     "BREAK_GLASS_SCHEMA",
+    "BUILDS_SCOPE",
+    "BUILD_LEAF",
     "BUNDLE_SCHEMA",
     "CARRY_LEAF",
     "CHECKPOINT",
     "DECLARATION_DIGEST",
     "DEFAULT_POLICY",
+    "DEFAULT_SCOPE",
     "ED25519_COSIGNATURE",
     "FACTS_NAME",
     "GATE_LEAF",
@@ -146,13 +180,20 @@ __all__ = [
     "NAMESPACE",
     "PAYLOAD_TYPE",
     "READ_ONLY",
+    "RECIPE_NAME",
     "REQUEST_LIMIT",
     "ROOTS_SCHEMA",
     "ROOTS_TYPE",
     "STEPS",
+    "STOP_LEAF",
+    "WHOLE_RATIO",
     "Answer",
     "Assertion",
     "BreakGlass",
+    "Build",
+    "BuildLane",
+    "BuildPlace",
+    "BuildStatement",
     "Bundle",
     "Carried",
     "CarriedOver",
@@ -184,6 +225,7 @@ __all__ = [
     "LogReader",
     "Logged",
     "MachineKey",
+    "Measures",
     "NoteKey",
     "Override",
     "PasskeyScope",
@@ -194,6 +236,7 @@ __all__ = [
     "Predicate",
     "PublicKey",
     "Quorum",
+    "Recipe",
     "Requirement",
     "Reviewer",
     "RevocationList",
@@ -208,7 +251,9 @@ __all__ = [
     "State",
     "Statement",
     "Step",
+    "StopStatement",
     "Summary",
+    "Terms",
     "Validity",
     "Vote",
     "Voter",
@@ -226,14 +271,21 @@ __all__ = [
     "build_break_glass",
     "build_bundle",
     "build_carry",
+    "build_countersignature",
     "build_emergency",
     "build_facts",
+    "build_leaf",
+    "build_measures",
+    "build_recipe",
     "build_request",
     "build_revocations",
     "build_statement",
+    "build_stop",
     "build_summary",
     "carry_leaf",
     "challenge",
+    "check_anchored",
+    "check_code",
     "check_same_facts",
     "coverage",
     "dearmor",
@@ -255,6 +307,7 @@ __all__ = [
     "leaf_hash",
     "open_checkpoint",
     "open_cosignatures",
+    "outside",
     "pae",
     "panel_commitment",
     "panel_leaf",
@@ -264,15 +317,20 @@ __all__ = [
     "parse_roots",
     "parse_time",
     "policy_facts",
+    "read_build",
     "read_bundle",
     "read_bundle_revision",
     "read_carry",
+    "read_data",
     "read_emergency",
     "read_facts",
+    "read_measures",
     "read_policy",
+    "read_recipe",
     "read_revocations",
     "read_roots",
     "read_statement",
+    "read_stop",
     "read_summary",
     "revocations_leaf",
     "same_content",
@@ -280,9 +338,11 @@ __all__ = [
     "sign_with_signer",
     "sign_with_ssh_key",
     "signoff_leaf",
+    "stop_leaf",
     "tile_path",
     "verify",
     "verify_assertion",
+    "verify_by",
     "verify_consistency",
     "verify_envelope",
     "verify_inclusion",

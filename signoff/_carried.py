@@ -76,8 +76,8 @@ def manifest_of(bundle: Bundle, vote: Vote, found: ServiceCarry | None) -> Revis
             commits; or the sign-off is an expedited one.
     """
     named = vote.statement.revision
-    if named == bundle.revision.digest:
-        return bundle.revision
+    if named == bundle.reviewed.digest:
+        return bundle.reviewed
     said = None if found is None else found.carry.find(sha256_hex(vote.signoff.envelope.payload))
     if bundle.carry is None or found is None or said is None or f"sha256:{said.revision.sha256}" != named:
         raise InputError(f"{vote.person} signed {named}, the bundle's manifest is {bundle.revision.digest}")

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from signoff._build import BuildVote
     from signoff._carried import ServiceCarry
-    from signoff.bundle import Bundle, Logged, Signoff
+    from signoff.bundle import Build, Bundle, Logged, Signoff
     from signoff.keys import PublicKey
     from signoff.notes import Checkpoint
     from signoff.proofs import LogProof
@@ -55,6 +56,7 @@ class LogFindings(NamedTuple):
     newest: Checkpoint
     newest_at: datetime | None
     carried: Place | None = None
+    build: Place | None = None
 
 
 _Entries = Mapping[tuple[str, str], "tuple[Logged, Place]"]
@@ -66,10 +68,13 @@ def check_logged(
     votes: Sequence[Vote],
     revocations: Revocations,
     carry: ServiceCarry | None = None,
+    build: BuildVote | None = None,
 ) -> LogFindings:
     """Check every proof in a bundle, and that each sign-off follows its evidence and its key in the log.
 
-    What was carried over follows the sign-offs that it names and the evidence of the new review.
+    What was carried over follows the sign-offs that it names and the evidence of the new review. A build follows the
+    approvals of its recipe too, and the revocation list follows the build: it was made when a stop of the lane before
+    this build was known.
 
     Raises:
         VerificationError: a proof, checkpoint, consistency proof or quorum of witnesses does not hold.
@@ -87,28 +92,34 @@ def check_logged(
     places = []
     for vote in votes:
         place = log.place(vote.signoff.proof, vote.signoff.leaf_hash, vote.signoff.consistency)
-        _check_times(vote, place)
-        for name, key in _needed(vote, logged):
-            if key is None or logged[key][1].number >= place.number:
-                raise InputError(f"{name} that {vote.person} signed was not logged before the sign-off")
-            at = logged[key][1].at
-            if at is not None and at > vote.statement.signed_at + CLOCK_SKEW:
-                raise InputError(f"{vote.person} signed before {name} was logged, at {at:%Y-%m-%d %H:%M:%S} UTC")
-            used.add(key)
+        _check_times(vote.person, vote.key, vote.entry, vote.statement.signed_at, place)
+        pieces = vote.statement.predicate.evidence
+        used |= _check_needed(vote.person, pieces, vote.key, vote.statement.signed_at, place, logged)
         places.append(place)
     carried = None
     if bundle.carry is not None and carry is not None:
         carried = log.place(bundle.carry.proof, bundle.carry.leaf_hash, bundle.carry.consistency)
         used |= _check_carried(carry, carried, votes, places, logged)
+    built = None if build is None else _place_build(bundle, log, build, votes, places)
+    if build is not None and built is not None:
+        said = build.statement
+        used |= _check_needed(build.name, said.predicate.evidence, build.key, said.signed_at, built, logged)
     if used != set(logged):
         raise InputError("there is something logged in the bundle that nobody signed")
-    return LogFindings(tuple(places), log.newest, log.newest_at, carried)
+    return LogFindings(tuple(places), log.newest, log.newest_at, carried, built)
 
 
 def check_revoked(
-    bundle: Bundle, votes: Sequence[Vote], found: LogFindings, revocations: Revocations, carry: ServiceCarry | None
+    bundle: Bundle,
+    votes: Sequence[Vote],
+    found: LogFindings,
+    revocations: Revocations,
+    carry: ServiceCarry | None,
+    build: BuildVote | None = None,
 ) -> None:
     """Check that nothing a sign-off rests on is revoked, nor the revision that it was given to.
+
+    Nor had a lane stopped before its build was logged.
 
     Raises:
         InputError: the first thing that is, and why.
@@ -120,10 +131,25 @@ def check_revoked(
         payload = sha256_hex(bundle.carry.envelope.payload)
         _refuse(revocations.find(RevokedKind.STATEMENT, payload), "the carrying over of votes")
         _refuse_key(revocations, carry.key, found.carried, "the service")
+    if build is not None and bundle.build is not None and found.build is not None:
+        _check_build_revoked(bundle.build, build, found.build, revocations)
     for vote, place in zip(votes, found.places, strict=True):
         payload = sha256_hex(vote.signoff.envelope.payload)
         _refuse(revocations.find(RevokedKind.STATEMENT, payload), f"the sign-off by {vote.person}")
         _refuse_key(revocations, vote.key, place, vote.person)
+
+
+def _check_build_revoked(held: Build, build: BuildVote, place: Place, revocations: Revocations) -> None:
+    """Of a stopped lane, the builds that were logged before it stopped still count; of a revoked recipe none does."""
+    _refuse(revocations.find(RevokedKind.STATEMENT, sha256_hex(held.envelope.payload)), "the build")
+    _refuse_key(revocations, build.key, place, build.name)
+    recipe = revocations.find(RevokedKind.RECIPE, held.recipe.digest.removeprefix("sha256:"))
+    if recipe is None:
+        return
+    if recipe.before is None:
+        _refuse(recipe, "the recipe")
+    elif place.number >= recipe.before:
+        raise InputError(f"{build.name} had stopped before this build, at log entry {recipe.before}: {recipe.reason}")
 
 
 class _Log:
@@ -149,13 +175,50 @@ class _Log:
         return None if self._quorum is None else self._quorum.check(proof.checkpoint).at
 
 
-def _check_times(vote: Vote, place: Place) -> None:
+def _place_build(
+    bundle: Bundle, log: _Log, build: BuildVote, votes: Sequence[Vote], places: Sequence[Place]
+) -> Place | None:
+    if bundle.build is None:
+        return None
+    place = log.place(bundle.build.proof, bundle.build.leaf_hash, bundle.build.consistency)
+    _check_times(build.name, build.key, build.entry, build.statement.signed_at, place)
+    for vote, before in zip(votes, places, strict=True):
+        if not vote.statement.predicate.decision.approves:
+            continue
+        if before.number >= place.number or vote.statement.signed_at > build.statement.signed_at + CLOCK_SKEW:
+            raise InputError(f"the recipe that {vote.person} signed was not logged before the build")
+    if bundle.revocations.proof.index <= place.number:
+        raise InputError("the revocation list was logged before the build, so a stop of its lane might not be in it")
+    return place
+
+
+def _check_times(whose: str, key: PublicKey, entry: PersonKey, signed_at: datetime, place: Place) -> None:
     if place.at is None:
         return
-    if vote.statement.signed_at > place.at + CLOCK_SKEW:
-        raise InputError(f"{vote.person} says to have signed after the log had the sign-off")
-    if not vote.entry.valid_at(place.at):
-        raise InputError(f"the key {vote.key.fingerprint} of {vote.person} did not count when it was logged")
+    if signed_at > place.at + CLOCK_SKEW:
+        raise InputError(f"{whose} says to have signed after the log had the sign-off")
+    if not entry.valid_at(place.at):
+        raise InputError(f"the key {key.fingerprint} of {whose} did not count when it was logged")
+
+
+def _check_needed(
+    whose: str,
+    pieces: Sequence[EvidenceReference],
+    key: PublicKey,
+    signed_at: datetime,
+    place: Place,
+    logged: dict[tuple[str, str], tuple[Logged, Place]],
+) -> set[tuple[str, str]]:
+    """What a statement rests on was logged before it, and seen before it was signed; returns what that is."""
+    used: set[tuple[str, str]] = set()
+    for name, needed in _needed(pieces, key, logged, place.number):
+        if needed is None or logged[needed][1].number >= place.number:
+            raise InputError(f"{name} that {whose} signed was not logged before the sign-off")
+        at = logged[needed][1].at
+        if at is not None and at > signed_at + CLOCK_SKEW:
+            raise InputError(f"{whose} signed before {name} was logged, at {at:%Y-%m-%d %H:%M:%S} UTC")
+        used.add(needed)
+    return used
 
 
 def _check_carried(
@@ -169,36 +232,45 @@ def _check_carried(
         if vote.statement.revision != carry.carry.revision and voted.number >= place.number:
             raise InputError(f"the sign-off by {vote.person} was logged after it was carried over")
     used = set()
-    for name, key in _evidence(carry.carry.predicate.evidence, logged):
+    for name, key in _evidence(carry.carry.predicate.evidence, logged, place.number):
         if key is None or logged[key][1].number >= place.number:
             raise InputError(f"{name} of the new revision was not logged before votes were carried over to it")
         used.add(key)
     return used
 
 
-def _needed(vote: Vote, logged: _Entries) -> list[tuple[str, tuple[str, str] | None]]:
+def _needed(
+    pieces: Sequence[EvidenceReference], signer: PublicKey, logged: _Entries, before: int
+) -> list[tuple[str, tuple[str, str] | None]]:
     """What must have been logged before a sign-off: each piece of evidence, and the key; None for what is not there."""
-    key = (KEY_LEAF, f"sha256:{key_sha256(vote.key)}")
-    return [*_evidence(vote.statement.predicate.evidence, logged), ("the key", key if key in logged else None)]
+    key = (KEY_LEAF, f"sha256:{key_sha256(signer)}")
+    return [*_evidence(pieces, logged, before), ("the key", key if key in logged else None)]
 
 
-def _evidence(pieces: Sequence[EvidenceReference], logged: _Entries) -> list[tuple[str, tuple[str, str] | None]]:
+def _evidence(
+    pieces: Sequence[EvidenceReference], logged: _Entries, before: int
+) -> list[tuple[str, tuple[str, str] | None]]:
     needed: list[tuple[str, tuple[str, str] | None]] = []
     for piece in pieces:
         digest = f"sha256:{piece.digest.sha256}"
         found: tuple[str, str] | None = (EVIDENCE_LEAF, digest)
         if piece.name == PANEL_EVIDENCE:
-            found = _commitment(digest, logged)
+            found = _commitment(digest, logged, before)
         needed.append((f"the {piece.name}", found if found in logged else None))
     return needed
 
 
-def _commitment(panel: str, logged: _Entries) -> tuple[str, str] | None:
-    """The commitment that the panel opens."""
-    for key, (entry, _) in logged.items():
-        if entry.kind == PANEL_LEAF and entry.salt is not None and panel_commitment(panel, entry.salt) == entry.digest:
-            return key
-    return None
+def _commitment(panel: str, logged: _Entries, before: int) -> tuple[str, str] | None:
+    """The commitment that the panel opens; of several, as for a recipe and its build, the last one before an entry."""
+    found = [
+        (place.number, key)
+        for key, (entry, place) in logged.items()
+        if entry.kind == PANEL_LEAF
+        and entry.salt is not None
+        and place.number < before
+        and panel_commitment(panel, entry.salt) == entry.digest
+    ]
+    return max(found)[1] if found else None
 
 
 def _refuse_key(revocations: Revocations, key: PublicKey, place: Place, whose: str) -> None:

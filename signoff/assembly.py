@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from evidence import Json, Revision
-    from signoff.bundle import CarriedOver, Logged, RevocationList, Signoff
+    from signoff.bundle import Build, CarriedOver, Logged, RevocationList, Signoff
     from signoff.merkle import Hash
     from signoff.proofs import LogProof
     from signoff.reader import LogReader
@@ -27,6 +27,7 @@ def assemble_bundle(
     logged: Iterable[Logged],
     revocations: RevocationList,
     carry: CarriedOver | None = None,
+    build: Build | None = None,
 ) -> bytes:
     """The bundle's bytes, see `build_bundle`, with the consistency proofs out of ``log``.
 
@@ -46,4 +47,5 @@ def assemble_bundle(
         [replace(one, consistency=leads(one.proof)) for one in logged],
         revocations,
         None if carry is None else replace(carry, consistency=leads(carry.proof)),
+        None if build is None else replace(build, consistency=leads(build.proof)),
     )

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from evidence import Digest, InputError, PolicyError, Revision, canonical, parse_json, sha256_hex
+from signoff._build import verify_by
 from signoff._strict import Line, Sha256, StrictModel, Text, Time, format_time, parse_time, read_document
 from signoff._subject import check_subject
 from signoff.bundle import BUNDLE_SCHEMA
-from signoff.envelope import Envelope, verify_envelope
+from signoff.envelope import Envelope
 from signoff.manifests import ManifestDocument, revision_of
 from signoff.policy import parse_policy
 from signoff.requirements import CLOCK_SKEW
@@ -278,7 +279,7 @@ def _read(data: bytes) -> tuple[Revision, tuple[Envelope, ...]]:
 
 
 def _approval(envelope: Envelope, roots: Roots, now: datetime) -> Emergency:
-    key = verify_envelope(envelope, roots.keys)
+    key = verify_by(envelope, roots.keys, roots)
     person, entry = roots.owner(key)
     statement = read_emergency(envelope.payload)
     said = statement.predicate.approver

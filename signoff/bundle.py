@@ -6,6 +6,8 @@ the statements bind, what else was logged (evidence, commitments to panels, keys
 checkpoint is the newest: every other proof comes with the consistency proof that leads to it. Where votes on an earlier
 revision were carried over, it holds what the service said of that, and those revisions' manifests. Canonical JSON, so
 there is one file for one content.
+
+In the bundle of a build the sign-offs are of the revision that its recipe hangs on, which is in it as ``anchor``.
 """
 
 from __future__ import annotations
@@ -17,13 +19,16 @@ from pydantic import Field
 
 from evidence import InputError, Json, Revision, canonical, sha256_hex
 from signoff._strict import StrictModel, decode_base64, encode_base64, read_document
+from signoff.builds import build_leaf
 from signoff.carrying import MOST_CARRIED, carry_leaf
 from signoff.envelope import Envelope
 from signoff.facts import FactsDocument, read_facts
 from signoff.leaves import entry_bytes, leaf
 from signoff.manifests import ManifestDocument, revision_of
+from signoff.measures import Measures, read_measures
 from signoff.merkle import HASH_BYTES, Hash, leaf_hash
 from signoff.proofs import LogProof
+from signoff.recipe import Recipe, read_recipe
 from signoff.revocations import REVOCATIONS_LIMIT, revocations_leaf
 
 if TYPE_CHECKING:
@@ -76,8 +81,19 @@ class CarryEntry(StrictModel):
     revisions: Annotated[tuple[ManifestDocument, ...], Field(min_length=1, max_length=MOST_CARRIED)]
 
 
+class BuildEntry(StrictModel):
+    """A build: its statement's envelope with its proofs, its recipe, the recipe's revision, and what was measured."""
+
+    envelope: dict[str, Any]
+    proof: str
+    consistency: _Hashes
+    recipe: dict[str, Any]
+    anchor: ManifestDocument
+    measures: dict[str, Any]
+
+
 class BundleDocument(StrictModel):
-    """The bundle as written, ``countersign/bundle/v1``."""
+    """The bundle as written, ``countersign/bundle/v1``. ``build`` is there for a build under a recipe alone."""
 
     schema_name: Literal["countersign/bundle/v1"] = Field(alias="schema")
     revision: ManifestDocument
@@ -86,6 +102,7 @@ class BundleDocument(StrictModel):
     logged: Annotated[tuple[LoggedEntry, ...], Field(max_length=1000)]
     revocations: RevocationsEntry
     carry: CarryEntry | None = None  # left out, never null, where nothing was carried over
+    build: BuildEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +164,23 @@ class CarriedOver:
 
 
 @dataclass(frozen=True, slots=True)
+class Build:
+    """A build under a recipe. ``anchor`` is the revision that the recipe hangs on, which people signed."""
+
+    envelope: Envelope
+    proof: LogProof
+    recipe: Recipe
+    anchor: Revision
+    measures: Measures
+    consistency: tuple[Hash, ...] = ()
+
+    @property
+    def leaf_hash(self) -> Hash:
+        """The hash of its log entry."""
+        return leaf_hash(entry_bytes(build_leaf(self.envelope)))
+
+
+@dataclass(frozen=True, slots=True)
 class Bundle:
     """A bundle as read. ``facts`` are by the hexadecimal SHA-256 of their canonical JSON. Nothing is verified yet."""
 
@@ -156,6 +190,12 @@ class Bundle:
     logged: tuple[Logged, ...]
     revocations: RevocationList
     carry: CarriedOver | None = None
+    build: Build | None = None
+
+    @property
+    def reviewed(self) -> Revision:
+        """The revision that people signed: the one to go out, or of a build the one that its recipe hangs on."""
+        return self.revision if self.build is None else self.build.anchor
 
 
 def signoff_leaf(envelope: Envelope) -> dict[str, Json]:
@@ -170,6 +210,7 @@ def build_bundle(
     logged: Iterable[Logged],
     revocations: RevocationList,
     carry: CarriedOver | None = None,
+    build: Build | None = None,
 ) -> bytes:
     """The bundle's bytes.
 
@@ -180,6 +221,7 @@ def build_bundle(
         logged: all evidence that the statements name, and their signers' keys, as logged.
         revocations: the newest revocation list.
         carry: by what votes on earlier revisions count for this one, if some do.
+        build: what makes ``revision`` a build under a recipe; the sign-offs are then of its anchor.
 
     Raises:
         InputError: the bundle would not be accepted by `read_bundle`.
@@ -208,6 +250,8 @@ def build_bundle(
         ],
         "revocations": {"envelope": revocations.envelope.to_json(), "proof": revocations.proof.text},
     }
+    if build is not None:
+        document["build"] = _build_document(build)
     if carry is not None:
         document["carry"] = {
             "envelope": carry.envelope.to_json(),
@@ -230,6 +274,8 @@ def read_bundle(data: bytes, what: str = "bundle") -> Bundle:
     facts = {sha256_hex(canonical(entry)): read_facts(entry) for entry in document.facts}
     if list(facts) != sorted(facts) or len(facts) != len(document.facts):
         raise InputError(f"{what}: its facts are not in the order of their digests, or one is there twice")
+    if "build" in document.model_fields_set and (document.build is None or document.carry is not None):
+        raise InputError(f"{what}: a build that is none, or one with votes that were carried over")
     order = [(entry.leaf.type, entry.leaf.digest) for entry in document.logged]
     if order != sorted(set(order)):
         raise InputError(f"{what}: what else was logged is out of order, or there twice")
@@ -246,6 +292,29 @@ def read_bundle(data: bytes, what: str = "bundle") -> Bundle:
             LogProof.parse(document.revocations.proof),
         ),
         _carry(document, what),
+        None if document.build is None else _build(document.build, what),
+    )
+
+
+def _build_document(build: Build) -> dict[str, Json]:
+    return {
+        "envelope": build.envelope.to_json(),
+        "proof": build.proof.text,
+        "consistency": [encode_base64(sibling) for sibling in build.consistency],
+        "recipe": build.recipe.document,
+        "anchor": build.anchor.manifest(),
+        "measures": build.measures.document,
+    }
+
+
+def _build(entry: BuildEntry, what: str) -> Build:
+    return Build(
+        Envelope.from_json(entry.envelope),
+        LogProof.parse(entry.proof),
+        read_recipe(entry.recipe),
+        revision_of(entry.anchor, what),
+        read_measures(entry.measures),
+        _hashes(entry.consistency),
     )
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from evidence import Revision
+    from signoff._build import BuildVote
     from signoff.breakglass import BreakGlass
     from signoff.states import Requirement
 
@@ -45,6 +46,7 @@ class GateResult:
     rollback: bool = False
     break_glass: BreakGlass | None = None
     subject: Revision | None = None  # what the decision is about
+    build: BuildVote | None = None  # by whom it was countersigned, if it is a build under a recipe
 
     @property
     def reviewed(self) -> bool:
@@ -66,6 +68,7 @@ class GateResult:
             "policy": None if self.policy_digest is None else {"sha256": self.policy_digest},
             "roots": {"sha256": self.roots_digest},
             "rollback": self.rollback,
+            "build": None if self.build is None else self.build.to_json(),
             "break_glass": None if self.break_glass is None else self.break_glass.to_json(),
             "steps": [step._asdict() for step in self.steps],
             "requirements": [
@@ -204,6 +207,7 @@ def _examine(inputs: Inputs, examination: Examination) -> GateResult:
         policy_digest=None if inputs.policy is None else sha256_hex(inputs.policy),
         roots_digest=sha256_hex(inputs.roots),
         inputs=(("bundle", sha256_hex(inputs.bundle)),),
+        build=examination.build if steps[1].ok else None,
         rollback=inputs.rollback,
     )
 

@@ -35,15 +35,20 @@ class RevokedKind(StrEnum):
     STATEMENT = "statement"  # of a sign-off's payload
     KEY = "key"  # of a key's OpenSSH blob, whose base64 is its fingerprint
     REVISION = "revision"  # of a revision manifest
+    RECIPE = "recipe"  # of a recipe for builds
 
 
 class RevokedEntry(StrictModel):
-    """One revocation. A key's signatures count no more if they were made ``since`` then or later."""
+    """One revocation. A key's signatures count no more if they were made ``since`` then or later.
+
+    ``before`` goes with a recipe whose lane was stopped: builds logged before that entry of the log still count.
+    """
 
     kind: RevokedKind
     digest: Sha256
     since: Time
     reason: Text
+    before: Count | None = None
 
 
 class RevocationsPredicate(StrictModel):
@@ -79,6 +84,7 @@ class Revoked:
     sha256: str
     since: datetime
     reason: str
+    before: int | None = None  # of a stopped lane: what was logged before that entry still counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +119,7 @@ def build_revocations(service: str, number: int, issued_at: datetime, revoked: I
             "digest": {"sha256": one.sha256},
             "since": format_time(one.since),
             "reason": one.reason,
+            **({} if one.before is None else {"before": one.before}),
         }
         for one in sorted(revoked, key=lambda one: (one.kind.value, one.sha256))
     ]
@@ -142,18 +149,20 @@ def read_revocations(payload: bytes) -> Revocations:
         RevocationsDocument, payload, "revocation list", limit=REVOCATIONS_LIMIT, only_canonical=True
     )
     predicate = document.predicate
-    entries = [entry.model_dump(mode="json") for entry in predicate.revoked]
+    entries = [entry.model_dump(mode="json", exclude_unset=True) for entry in predicate.revoked]
     if document.subject[0].digest.sha256 != sha256_hex(canonical(entries)):
         raise InputError("revocation list: its subject is not its list")
     order = [(entry.kind.value, entry.digest.sha256) for entry in predicate.revoked]
     if order != sorted(set(order)):
         raise InputError("revocation list: its entries are out of order, or one is there twice")
+    if any(entry.before is not None and entry.kind is not RevokedKind.RECIPE for entry in predicate.revoked):
+        raise InputError("revocation list: an entry of the log goes with a recipe, and with nothing else")
     return Revocations(
         predicate.service,
         predicate.number,
         parse_time(predicate.issuedAt, "issuedAt"),
         tuple(
-            Revoked(entry.kind, entry.digest.sha256, parse_time(entry.since, "since"), entry.reason)
+            Revoked(entry.kind, entry.digest.sha256, parse_time(entry.since, "since"), entry.reason, entry.before)
             for entry in predicate.revoked
         ),
     )

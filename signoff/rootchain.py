@@ -152,12 +152,16 @@ def _check_kept(old: Roots, new: Roots) -> None:
             raise PolicyError(f"new roots: {person.id} is left out; end their keys instead")
         for entry in person.keys:
             _check_key(entry, next((one for one in kept.keys if one.key == entry.key), None), person.id)
-    known = {key.identity for key in old.keys}
+    for lane in old.build_lanes:
+        there = next((one.keys for one in new.build_lanes if one.id == lane.id), ())
+        for entry in lane.keys:
+            _check_key(entry, next((one for one in there if one.key == entry.key), None), f"the lane {lane.id}")
+    known = {key.identity for key in old.keys} | {one.key.identity for lane in old.build_lanes for one in lane.keys}
     issued = new.administration.issued_at if new.administration else None
-    for person in new.people:
-        fresh = [entry for entry in person.keys if entry.key.identity not in known]
-        if issued is not None and any(entry.valid_from < issued for entry in fresh):
-            raise PolicyError(f"new roots: a new key of {person.id} begins before the roots are issued")
+    held = [(person.id, entry) for person in new.people for entry in person.keys]
+    for owner, entry in held + [(f"the lane {lane.id}", entry) for lane in new.build_lanes for entry in lane.keys]:
+        if issued is not None and entry.key.identity not in known and entry.valid_from < issued:
+            raise PolicyError(f"new roots: a new key of {owner} begins before the roots are issued")
 
 
 def _check_key(before: PersonKey, after: PersonKey | None, who: str) -> None:

@@ -84,6 +84,13 @@ class GateEntry(StrictModel):
     keys: Annotated[tuple[KeyEntry, ...], Field(min_length=1)]
 
 
+class BuildLaneEntry(StrictModel):
+    """A lane for builds of retraining machines, and the keys by which the service countersigns them, nothing else."""
+
+    id: Line
+    keys: Annotated[tuple[KeyEntry, ...], Field(min_length=1)]
+
+
 class RootsDocument(StrictModel):
     """The roots file as written, ``countersign/roots/v1``."""
 
@@ -92,6 +99,7 @@ class RootsDocument(StrictModel):
     logs: tuple[LogEntry, ...] = ()
     people: tuple[PersonEntry, ...] = ()
     gates: tuple[GateEntry, ...] = ()
+    build_lanes: tuple[BuildLaneEntry, ...] = ()
     quorum: Annotated[str, Field(max_length=QUORUM_LIMIT)] | None = None  # a c2sp.org/tlog-policy
     administration: AdministrationEntry | None = None
 
@@ -142,6 +150,14 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
+class BuildLane:
+    """A lane whose keys sign builds under a recipe that names it, and are good for nothing else."""
+
+    id: str
+    keys: tuple[PersonKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Roots:
     """The roots file, read and found to be without contradictions. ``digest`` is the file's, hexadecimal SHA-256."""
 
@@ -153,6 +169,7 @@ class Roots:
     gates: tuple[Gate, ...] = ()
     quorum: Quorum | None = None  # None: no witness is asked for
     administration: AdministrationEntry | None = None
+    build_lanes: tuple[BuildLane, ...] = ()
 
     @property
     def keys(self) -> tuple[PublicKey, ...]:
@@ -219,14 +236,24 @@ def parse_roots(data: bytes, what: str = "roots") -> Roots:
         gates = tuple(
             Gate(gate.id, tuple(_key(key, f"{what}: {gate.id}") for key in gate.keys)) for gate in document.gates
         )
+        lanes = tuple(
+            BuildLane(lane.id, tuple(_key(key, f"{what}: {lane.id}") for key in lane.keys))
+            for lane in document.build_lanes
+        )
     except InputError as error:
         raise PolicyError(str(error)) from error
     _no_twice([fold_name(person.id) for person in people], f"{what}: two people with the id")
     _no_twice([email for person in people for email in sorted(person.emails)], f"{what}: two people with the address")
     _no_twice([log.name for log in logs], f"{what}: two keys for the log")
     _no_twice([fold_name(gate.id) for gate in gates], f"{what}: two gates with the id")
+    _no_twice([fold_name(lane.id) for lane in lanes], f"{what}: two lanes with the id")
     keys = [entry.key for person in people for entry in person.keys]
-    keys += [entry.key for entry in (*service, *(entry for gate in gates for entry in gate.keys))]
+    machines = (
+        *service,
+        *(entry for gate in gates for entry in gate.keys),
+        *(entry for lane in lanes for entry in lane.keys),
+    )
+    keys += [entry.key for entry in machines]
     keys += [PublicKey.from_ed25519(log.public) for log in logs]
     quorum = None if document.quorum is None else _quorum(document.quorum, logs, what)
     if quorum is not None:
@@ -237,7 +264,7 @@ def parse_roots(data: bytes, what: str = "roots") -> Roots:
     plan = document.administration
     if plan is not None and plan.threshold > sum("administrator" in one.roles and bool(one.keys) for one in people):
         raise PolicyError(f"{what}: fewer administrators than its threshold; nobody could change it")
-    return Roots(document.service.id, people, logs, sha256_hex(data), service, gates, quorum, plan)
+    return Roots(document.service.id, people, logs, sha256_hex(data), service, gates, quorum, plan, lanes)
 
 
 def fold_email(email: str) -> str:

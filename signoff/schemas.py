@@ -9,11 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from signoff.breakglass import BreakGlassDocument, EmergencyStatement
+from signoff.builds import BuildStatement, StopStatement
 from signoff.bundle import BundleDocument
 from signoff.carrying import CarryDocument
 from signoff.envelope import EnvelopeDocument
 from signoff.facts import FactsDocument
+from signoff.measures import Measures
 from signoff.policy import PolicyDocument
+from signoff.recipe import Recipe
 from signoff.revocations import RevocationsDocument
 from signoff.rootchain import UpdateDocument
 from signoff.roots import RootsDocument
@@ -29,12 +32,16 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _MODELS: Mapping[str, type[StrictModel]] = {
     "break-glass": BreakGlassDocument,
     "break-glass-statement": EmergencyStatement,
+    "build": BuildStatement,
     "bundle": BundleDocument,
     "carry-over": CarryDocument,
     "envelope": EnvelopeDocument,
     "facts": FactsDocument,
     "gate-decision": SummaryDocument,
+    "lane-stopped": StopStatement,
+    "measures": Measures,
     "policy": PolicyDocument,
+    "recipe": Recipe,
     "revocations": RevocationsDocument,
     "roots": RootsDocument,
     "roots-update": UpdateDocument,
@@ -52,7 +59,11 @@ def _schema(name: str, model: type[StrictModel]) -> dict[str, Any]:
     if name == "bundle":
         made["properties"]["facts"]["items"] = {"$ref": "facts.schema.json"}
         made["properties"]["carry"] = {"$ref": "#/$defs/CarryEntry"}
-        for entry in ("SignoffEntry", "RevocationsEntry", "CarryEntry"):
+        made["properties"]["build"] = {"$ref": "#/$defs/BuildEntry"}
+        made["$defs"]["BuildEntry"]["properties"] |= {
+            name: {"$ref": f"{name}.schema.json"} for name in ("measures", "recipe")
+        }
+        for entry in ("SignoffEntry", "RevocationsEntry", "CarryEntry", "BuildEntry"):
             made["$defs"][entry]["properties"]["envelope"] = {"$ref": "envelope.schema.json"}
     if name == "break-glass":
         made["properties"]["approvals"]["items"] = {"$ref": "envelope.schema.json"}

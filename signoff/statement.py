@@ -36,6 +36,9 @@ STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://countersign.dev/review-signoff/v1"
 SUBJECT_NAME = "revision"
 FACTS_NAME = "facts"  # the evidence entry that binds the facts that policy is judged on
+RECIPE_NAME = "recipe"  # the evidence entry by which a recipe for builds is signed
+DEFAULT_SCOPE = ("code", "weights", "config", "behavior")
+BUILDS_SCOPE = "builds"  # and what stands in the scope then
 STATEMENT_LIMIT = 45_000  # bytes; in base64 and in its envelope it still fits a log entry
 
 INDEPENDENCE_DECLARATION = (
@@ -207,7 +210,7 @@ class Vote:
 
     decision: Decision
     meaning: str
-    scope: tuple[str, ...] = ("code", "weights", "config", "behavior")
+    scope: tuple[str, ...] = DEFAULT_SCOPE
     conditions: tuple[str, ...] = ()
     not_inspected: tuple[str, ...] = ()
     override: Override | None = None
@@ -303,8 +306,8 @@ def read_statement(payload: bytes) -> Statement:
 
     Raises:
         InputError: not canonical JSON, a field missing, unknown or of another type, evidence listed twice, no facts
-            among it, conditions that do not go with the decision, coverage that counts more than there is, or an end
-            that is not after the beginning.
+            among it, a recipe that does not go with scope and decision, conditions that do not go with the decision,
+            coverage that counts more than there is, or an end that is not after the beginning.
     """
     statement = read_document(Statement, payload, "statement", limit=STATEMENT_LIMIT, only_canonical=True)
     predicate = statement.predicate
@@ -313,6 +316,10 @@ def read_statement(payload: bytes) -> Statement:
         raise InputError("statement: evidence of one name listed twice")
     if FACTS_NAME not in names:
         raise InputError("statement: no facts among the evidence")
+    if (RECIPE_NAME in names) != (BUILDS_SCOPE in predicate.scope):
+        raise InputError("statement: a recipe among the evidence goes with 'builds' in the scope")
+    if RECIPE_NAME in names and (predicate.decision is not Decision.APPROVED or predicate.expedited is not None):
+        raise InputError("statement: a recipe is signed by a plain approval, without conditions and not in a hurry")
     if (predicate.decision is Decision.APPROVED_WITH_CONDITIONS) != bool(predicate.conditions):
         raise InputError("statement: conditions go with APPROVED_WITH_CONDITIONS, and with nothing else")
     _check_coverage(predicate.coverage)

@@ -12,6 +12,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from evidence import CountersignError, InputError, PolicyError, sha256_hex
+from signoff._build import (
+    BuildVote,
+    check_build_signature,
+    check_build_time,
+    check_code,
+    check_recipe,
+    made_and_touched,
+    verify_by,
+)
 from signoff._carried import (
     ServiceCarry,
     check_allowed,
@@ -25,7 +34,6 @@ from signoff._carried import (
 from signoff._logged import LogFindings, Vote, check_logged, check_revoked
 from signoff._subject import check_subject
 from signoff.bundle import Bundle, read_bundle
-from signoff.envelope import verify_envelope
 from signoff.facts import check_bound, policy_facts
 from signoff.policy import Policy, parse_policy
 from signoff.requirements import CLOCK_SKEW, Voter, admits, declared, evaluate, in_time
@@ -102,6 +110,7 @@ class Examination:
     open_repository: Callable[[], Repository] | None
     signed: list[Signed] = field(default_factory=list)
     requirements: tuple[Requirement, ...] = ()
+    build: BuildVote | None = None
     _bundle: Bundle | None = None
     _roots: Roots | None = None
     _policy: Policy | None = None
@@ -172,13 +181,14 @@ class Examination:
 
     def _read(self) -> str:
         self._bundle = read_bundle(self.inputs.bundle)
-        return f"{len(self._bundle.signoffs)} sign-offs on {self._bundle.revision.digest}"
+        found = f"{len(self._bundle.signoffs)} sign-offs on {self._bundle.reviewed.digest}"
+        return found if self._bundle.build is None else f"{found}, and a build {self._bundle.revision.digest}"
 
     def _check_signatures(self) -> str:
         """A payload is parsed here, once, after its signature."""
         self._roots = parse_roots(self.inputs.roots)
         for signoff in self.bundle.signoffs:
-            key = verify_envelope(signoff.envelope, self.roots.keys)
+            key = verify_by(signoff.envelope, self.roots.keys, self.roots)
             person, entry = self.roots.owner(key)
             statement = read_statement(signoff.envelope.payload)
             moments = [(statement.signed_at, "when it signed")]
@@ -188,19 +198,23 @@ class Examination:
                 if not entry.valid_at(moment):
                     raise InputError(f"the key {key.fingerprint} of {person.id} does not count {when}")
             _check_reviewer(statement, person)
-            earlier = None if statement.revision == self.bundle.revision.digest else statement.revision
+            earlier = None if statement.revision == self.bundle.reviewed.digest else statement.revision
             self.signed.append(Signed(person, key, statement, signoff.envelope.synced, earlier))
             self._votes.append(Vote(person.id, key, entry, statement, signoff))
         self._revocations = self._read_revocations()
         self._carry = read_signed_carry(self.bundle, self.roots, self.inputs.now)
-        return "; ".join(f"{one.person.id} by {one.key.fingerprint}" for one in self.signed)
+        found = [f"{one.person.id} by {one.key.fingerprint}" for one in self.signed]
+        if self.bundle.build is not None:
+            self.build = check_build_signature(self.bundle.build, self.roots, self.inputs.now)
+            found.append(f"{self.build.name} by {self.build.key.fingerprint}")
+        return "; ".join(found)
 
     def _read_revocations(self) -> Revocations:
         """The revocation list, by a key of the service that counted when it was issued."""
         envelope, entries = self.bundle.revocations.envelope, self.roots.service_keys
         if not entries:
             raise PolicyError("the roots name no key of the service, so no revocation list can be checked")
-        key = verify_envelope(envelope, [entry.key for entry in entries])
+        key = verify_by(envelope, [entry.key for entry in entries], self.roots)
         found = read_revocations(envelope.payload)
         if not any(entry.key.blob == key.blob and entry.valid_at(found.issued_at) for entry in entries):
             raise InputError(f"the service's key {key.fingerprint} did not count when the revocation list was issued")
@@ -229,6 +243,8 @@ class Examination:
         for one in self.signed:
             if one.statement.predicate.policy.digest.sha256 != digest:
                 raise PolicyError(f"{one.person.id} signed under another policy than sha256:{digest}")
+        if self.build is not None and self.build.statement.predicate.policy.sha256 != digest:
+            raise PolicyError(f"{self.build.name} countersigned under another policy than sha256:{digest}")
         self._policy = parse_policy(self.inputs.policy)
         if self._carry is not None:
             check_allowed(self._carry, self._policy)
@@ -248,21 +264,22 @@ class Examination:
         bound |= check_carried(bundle, self._votes, self._carry)
         if bound != set(bundle.facts):
             raise InputError("there are facts in the bundle that nobody signed")
+        build = check_recipe(bundle, self.build, [(one.person.id, one.statement) for one in self.signed])
         if self.open_repository is None:
             return f"{bundle.revision.digest} (repository and artifacts not looked at)"
         repository = self.open_repository()
         found = check_subject(bundle.revision, repository, self.inputs.artifacts)
-        base, head = bundle.revision.base.commit, bundle.revision.head.commit
-        check_base(self._carry, repository, base)
-        self._people = tuple((person.name, person.email) for person in repository.commit_people(base, head))
-        entries = repository.diff_entries(base, head)
-        self._paths = tuple({path for entry in entries for path in (entry.old_path, entry.new_path) if path})
+        check_base(self._carry, repository, bundle.revision.base.commit)
+        if build is not None:
+            data = {one.name: one.value for one in build.measures.data}
+            found += "; " + check_code(build.recipe, data, bundle.revision, repository)
+        self._people, self._paths = made_and_touched(repository, dict.fromkeys((bundle.reviewed, bundle.revision)))
         return found
 
     def _check_log(self) -> str:
-        found = check_logged(self.bundle, self.roots, self._votes, self._list, self._carry)
+        found = check_logged(self.bundle, self.roots, self._votes, self._list, self._carry, self.build)
         self._found = found
-        where = ", ".join(str(place.number) for place in found.places)
+        where = ", ".join(str(place.number) for place in (*found.places, found.build) if place is not None)
         by = "no witness is asked for" if found.newest_at is None else f"witnessed {found.newest_at:%Y-%m-%d %H:%M} UTC"
         return f"entry {where} of {found.newest.size} in {found.newest.origin}; {by}"
 
@@ -300,6 +317,9 @@ class Examination:
             if late:
                 raise InputError(late)
         check_times(self._carry, self._votes, self.inputs.now)
+        if self.bundle.build is not None and self.build is not None:
+            lane = check_build_time(self.bundle.build.recipe, self.build.statement, self._counted_at)
+            return f"{lane}, rolled back to" if self.inputs.rollback else lane
         earliest = min(one.statement.expires_at for one in self.signed)
         if self.inputs.rollback and earliest <= self.inputs.now:
             return f"a rollback: expired at {earliest:%Y-%m-%d %H:%M} UTC"
@@ -310,10 +330,11 @@ class Examination:
         """The time that limits are held against: now, or in a rollback when the last of the sign-offs was made."""
         if not self.inputs.rollback:
             return self.inputs.now
-        return min(self.inputs.now, max(one.statement.signed_at for one in self.signed))
+        last = max(one.statement.signed_at for one in self.signed)
+        return min(self.inputs.now, last if self.build is None else max(last, self.build.statement.signed_at))
 
     def _check_revoked(self) -> str:
-        check_revoked(self.bundle, self._votes, self._in_log, self._list, self._carry)
+        check_revoked(self.bundle, self._votes, self._in_log, self._list, self._carry, self.build)
         return f"nothing of it is on revocation list {self._list.number}"
 
     def _judge(self) -> str | None:

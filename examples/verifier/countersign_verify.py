@@ -6,14 +6,16 @@
 
 Read it from the bottom up: `verify` is the procedure, with the numbers of docs/gate.md; everything above serves it.
 It judges what a bundle says of itself: who signed what, by which keys, that all of it is in the log in its order, that
-the witnesses asked for have seen it, and that nothing of it is revoked, expired or too old. Artifacts are compared if
-they are given. It does *not* read the repository, and does not judge the policy's requirements (step 10): it prints
-what was decided, so that you can. What stands where:
+the witnesses asked for have seen it, and that nothing of it is revoked, expired or too old. A build under a recipe is
+held against the recipe that people signed, and its bounds. Artifacts are compared if they are given. It does *not* read
+the repository, and does not judge the policy's requirements (step 10): it prints what was decided, so that you can.
+What stands where:
 
     strict JSON        one spelling, RFC 8785; whole numbers
-    shapes             every document's keys and types: manifest, facts, statement, carry-over, revocations, bundle
+    shapes             every document's keys and types: manifest, facts, statement, carry-over, recipe, build, bundle
     keys, signatures   OpenSSH's wire form, SSHSIG, raw Ed25519 and ECDSA, hardware keys, passkeys
     the log            RFC 6962 trees, signed notes, checkpoints, cosignatures, quorum, proofs
+    recipes            what a recipe and its measures must be to be one
     Verification       the steps 1 to 9, one method each
 
 Exit status: 0 all of it holds, 1 something does not, 2 bad usage.
@@ -23,6 +25,7 @@ import argparse
 import base64
 import hashlib
 import json
+import posixpath
 import re
 import sys
 import tomllib
@@ -40,6 +43,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 STATEMENT = "https://in-toto.io/Statement/v1"
 SIGNOFF = "https://countersign.dev/review-signoff/v1"
 REVOCATIONS = "https://countersign.dev/revocations/v1"
+BUILD = "https://countersign.dev/build/v1"
 CARRY = "https://countersign.dev/carry-over/v1"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 PANEL_DOMAIN = b"countersign/panel-commitment/v1\n"
@@ -132,6 +136,8 @@ NAMED = matches("sha256:[0-9a-f]{64}")
 NONCE = matches("[A-Za-z0-9_-]{16,128}")
 VERDICT = matches("pass|fail|inconclusive")
 SEVERITY = matches("info|low|medium|high|critical")
+SEVERITIES = ("info", "low", "medium", "high", "critical")
+CELL = matches("amplified|suppressed|shifted|equivalent|inconclusive|not-run")
 
 
 def time(value, where):
@@ -148,6 +154,19 @@ def time(value, where):
 def count(value, where):
     need(type(value) is int and 0 <= value <= 1 << 53, f"{where}: no count")
     return value
+
+
+def whole(value, where):
+    need(type(value) is int and abs(value) < 1 << 53, f"{where}: no whole number")
+    return value
+
+
+def between(least, most):
+    def check(value, where):
+        need(type(value) is int and least <= value <= most, f"{where}: not between {least} and {most}")
+        return value
+
+    return check
 
 
 def boolean(value, where):
@@ -250,7 +269,9 @@ REVIEW = shape(
         "predicate": PREDICATE,
     }
 )
-REVOKED = shape({"kind": matches("statement|key|revision"), "digest": SHA, "since": time, "reason": TEXT})
+REVOKED = shape(
+    {"kind": matches("statement|key|revision|recipe"), "digest": SHA, "since": time, "reason": TEXT}, {"before": count}
+)
 REVOCATION_LIST = shape(
     {
         "_type": is_(STATEMENT),
@@ -286,6 +307,93 @@ SIGNATURE = shape(
 ENVELOPE = shape({"payload": STRING, "payloadType": is_(PAYLOAD_TYPE), "signatures": many(SIGNATURE, 1, 1)})
 CONSISTENCY = many(matches("(?s:.{44})"), 0, 64)
 LEAF = shape({"type": matches("evidence|key|panel"), "digest": NAMED})
+PATH = matches("(?s:.+)", 1000)
+DATA = shape(
+    {
+        "contract": maybe(SHA),
+        "path": maybe(PATH),
+        "summary": maybe(PATH),
+        "bounds": many(shape({"name": LINE, "least": whole, "most": whole}), 0, 100),
+    }
+)
+RECIPE = shape(
+    {
+        "schema": is_("countersign/recipe/v1"),
+        "revision": SHA,
+        "repository": LINE,
+        "target_ref": LINE,
+        "code": SHA,
+        "artifacts": many(shape({"name": LINE, "path": maybe(PATH)}), 1, 100),
+        "data": DATA,
+        "panel": SHA,
+        "ratio": between(1000, 10_000),
+        "severity": SEVERITY,
+        "builds": between(1, 1_000_000),
+        "interval_hours": between(1, 8784),
+        "lane": shape({"id": LINE, "key": SHA}),
+        "nonce": NONCE,
+        "issued_at": time,
+        "expires_at": time,
+    }
+)
+MEASURES = shape(
+    {
+        "schema": is_("countersign/measures/v1"),
+        "revision": SHA,
+        "audit": SHA,
+        "diff": SHA,
+        "panel": SHA,
+        "base": SHA,
+        "head": SHA,
+        "verdict": VERDICT,
+        "analysed": boolean,
+        "unsafe": boolean,
+        "cells": many(shape({"verdict": CELL, "ratio": maybe(count)}), 0, 100_000),
+        "findings": count,
+        "severity": maybe(SEVERITY),
+        "data": many(shape({"name": LINE, "value": whole}), 0, 100),
+    }
+)
+BUILD_PREDICATE = shape(
+    {
+        "recipe": SHA,
+        "lane": LINE,
+        "number": between(1, 1_000_000),
+        "previous": maybe(shape({"statement": SHA, "signedAt": time})),
+        "change": shape({"repository": LINE, "targetRef": LINE, "baseTree": GIT, "headTree": GIT, "headCommit": GIT}),
+        "policy": SHA,
+        "evidence": many(REFERENCE),
+        "measured": shape(
+            {
+                "verdict": VERDICT,
+                "cells": count,
+                "lowest": maybe(count),
+                "highest": maybe(count),
+                "findings": count,
+                "severity": maybe(SEVERITY),
+            }
+        ),
+        "signedAt": time,
+    }
+)
+BUILD_STATEMENT = shape(
+    {
+        "_type": is_(STATEMENT),
+        "subject": many(shape({"name": is_("revision"), "digest": SHA}), 1, 1),
+        "predicateType": is_(BUILD),
+        "predicate": BUILD_PREDICATE,
+    }
+)
+BUILT = shape(
+    {
+        "envelope": ENVELOPE,
+        "proof": STRING,
+        "consistency": CONSISTENCY,
+        "recipe": lambda value, where: RECIPE(value, where) and value,
+        "anchor": MANIFEST,
+        "measures": MEASURES,
+    }
+)
 BUNDLE = shape(
     {
         "schema": is_("countersign/bundle/v1"),
@@ -296,9 +404,10 @@ BUNDLE = shape(
         "revocations": shape({"envelope": ENVELOPE, "proof": STRING}),
     },
     {
+        "build": BUILT,
         "carry": shape(
             {"envelope": ENVELOPE, "proof": STRING, "consistency": CONSISTENCY, "revisions": many(MANIFEST, 1, 100)}
-        )
+        ),
     },
 )
 
@@ -744,21 +853,53 @@ class Proof:
         return size, root
 
 
-def entries_of(evidence, logged):
-    """The log's entries for what a statement rests on; a panel's is the commitment that its digest opens."""
+def entries_of(evidence, logged, before):
+    """The log's entries for what a statement rests on; a panel's is the last commitment before it that fits."""
     wanted = []
     for piece in evidence:
         named = piece["digest"]["sha256"]
         if piece["name"] == "panel":
             opened = [
-                one
-                for one, (_, salt) in logged.items()
-                if salt and "sha256:" + sha256(PANEL_DOMAIN + bytes.fromhex(salt + named)) == one[1]
+                (place[0], one)
+                for one, (place, salt) in logged.items()
+                if salt
+                and place[0] < before
+                and "sha256:" + sha256(PANEL_DOMAIN + bytes.fromhex(salt + named)) == one[1]
             ]
-            wanted.append(opened[0] if opened else ("panel", "sha256:" + named))
+            wanted.append(max(opened)[1] if opened else ("panel", "sha256:" + named))
         else:
             wanted.append(("evidence", "sha256:" + named))
     return wanted
+
+
+# Recipes: what people sign once for the builds of a machine that retrains. What they must be to be one at all.
+
+
+def ordered(names, what):
+    need(names == sorted(set(names)), f"{what} out of order, or one twice")
+
+
+def check_recipe(recipe):
+    ordered([one["name"] for one in recipe["artifacts"]], "artifacts of a recipe")
+    ordered([one["name"] for one in recipe["data"]["bounds"]], "bounds")
+    data, paths = recipe["data"], [one["path"] for one in recipe["artifacts"] if one["path"] is not None]
+    need(len(set(paths)) == len(paths), "two artifacts at one path")
+    for path in [*paths, *([data["path"]] if data["path"] is not None else ())]:
+        plain = posixpath.normpath(path) == path and not path.startswith(("/", "../")) and path not in {".", ".."}
+        need(path.isprintable() and plain, "a path that is none")
+    need("countersign.toml" not in paths and data["path"] not in paths, "a recipe that lets the manifest change")
+    need(data["summary"] is None or data["summary"] in paths, "a summary that is no artifact")
+    need(not data["bounds"] or data["summary"] is not None, "bounds without a summary")
+    need(all(one["least"] <= one["most"] for one in data["bounds"]), "a bound that nothing could meet")
+    need((data["contract"] is None) == (data["path"] is None), "a data contract without path or digest")
+    begins, ends = recipe["issued_at"], recipe["expires_at"]
+    need(begins < ends <= begins + timedelta(days=366), "a recipe that ends before it begins, or after over a year")
+
+
+def check_measures(measures):
+    cells = [(-1 if cell["ratio"] is None else cell["ratio"], cell["verdict"]) for cell in measures["cells"]]
+    need(cells == sorted(cells), "cells out of order")
+    ordered([one["name"] for one in measures["data"]], "figures of data")
 
 
 # The procedure. Each step returns what it found, or raises why it is refused; the first that does not hold ends it.
@@ -770,20 +911,23 @@ class Verification:
         self.artifacts, self.now = artifacts, now
         self.votes = []  # (person, entry, statement, payload, sign-off)
         self.carry = None  # (entry, predicate, payload) of what votes on earlier revisions count by
+        self.lane = None  # of a build: (entry, statement, payload)
 
     def step_1_bundle(self):
         document = canonical_document(self.given[0], "bundle")
         self.bundle = bundle = BUNDLE(document, "bundle")
+        self.build = build = bundle.get("build")
         carry = [bundle["carry"]] if "carry" in bundle else []
+        need(not carry or not build, "a build with votes that were carried over")
         earlier = carry[0]["revisions"] if carry else []
-        for revision in (bundle["revision"], *earlier):
-            names = [one["name"] for one in revision["artifacts"]]
-            need(names == sorted(set(names)), "artifacts out of order, or one twice")
+        for manifest in (bundle["revision"], *earlier, *([build["anchor"]] if build else ())):
+            ordered([one["name"] for one in manifest["artifacts"]], "artifacts")
         self.earlier = {sha256(canonical(one)): one for one in earlier}
         need(list(self.earlier) == sorted(self.earlier) and len(self.earlier) == len(earlier), "revisions out of order")
-        for envelope in [one["envelope"] for one in (*bundle["signoffs"], *carry)]:
+        signed = [*bundle["signoffs"], *carry, *([build] if build else ())]
+        for envelope in [one["envelope"] for one in signed]:
             need(len(canonical(envelope)) <= 64 << 10, "an envelope that is too large")
-        for envelope in [one["envelope"] for one in (*bundle["signoffs"], *carry, bundle["revocations"])]:
+        for envelope in [one["envelope"] for one in (*signed, bundle["revocations"])]:
             signature = envelope["signatures"][0]
             need(
                 [name in signature for name in BESIDE] == [signature["kind"] == "webauthn"] * 2,
@@ -803,12 +947,22 @@ class Verification:
             all((one["salt"] is None) == (one["leaf"]["type"] != "panel") for one in bundle["logged"]),
             "a salt out of place",
         )
-        for one in (*bundle["signoffs"], *bundle["logged"], *carry, bundle["revocations"]):
+        if build:
+            check_recipe(RECIPE(build["recipe"], "recipe"))
+            check_measures(build["measures"])
+        for one in (*signed, *bundle["logged"], bundle["revocations"]):
             one["proof"] = Proof(one["proof"])
             one["consistency"] = [b64(text) for text in one.get("consistency", ())]
             need(all(len(sibling) == 32 for sibling in one["consistency"]), "a hash that is not 32 bytes")
         self.revision = sha256(canonical(document["revision"]))
-        return f"revision sha256:{self.revision}"
+        self.reviewed = bundle["revision"]  # what people signed: of a build the revision that its recipe hangs on
+        if build:
+            self.reviewed = build["anchor"]
+            self.terms = RECIPE(build["recipe"], "recipe")
+            self.recipe = sha256(canonical(build["recipe"]))
+            self.measures = document["build"]["measures"]
+        self.signed_for = sha256(canonical(self.reviewed))
+        return f"revision sha256:{self.revision}" + (f", a build under recipe sha256:{self.recipe}" if build else "")
 
     def step_2_signatures(self):
         self.roots = roots = parse(self.given[1], "roots")
@@ -816,13 +970,16 @@ class Verification:
         people = [(person, Entry(written)) for person in roots["people"] for written in person["keys"]]
         service = [Entry(written) for written in roots["service"].get("keys", ())]
         gates = [Entry(written) for gate in roots.get("gates", ()) for written in gate["keys"]]
-        bare = [entry.key.bare for entry in (*(entry for _, entry in people), *service, *gates)]
+        lanes = [(lane["id"], Entry(key)) for lane in roots.get("build_lanes", ()) for key in lane["keys"]]
+        bare = [entry.key.bare for entry in (*(entry for _, entry in (*people, *lanes)), *service, *gates)]
         notes = [NoteKey(one["vkey"], {1}) for one in roots["logs"]]
         notes += [] if self.quorum is None else [one for one in self.quorum.witnesses.values() if one.kind == 4]
         bare += [("ed25519", one.public) for one in notes]
         need(len(set(bare)) == len(bare), "one key in two places of the roots")
         ids = [fold(person["id"]) for person in roots["people"]]
         need(len(set(ids)) == len(ids), "two people of one id in the roots")
+        ids = [fold(lane["id"]) for lane in roots.get("build_lanes", ())]
+        need(len(set(ids)) == len(ids), "two lanes of one id in the roots")
         for signoff in self.bundle["signoffs"]:
             payload, entry = payload_and_key(signoff["envelope"], [entry for _, entry in people])
             person = next(person for person, one in people if one is entry)
@@ -848,6 +1005,12 @@ class Verification:
             entry.counts(self.list["issuedAt"]) and self.list["service"] == roots["service"]["id"],
             "a list of another service or key",
         )
+        need(
+            all("before" not in one or one["kind"] == "recipe" for one in self.list["revoked"]),
+            "an entry of the log out of place",
+        )
+        if self.build:
+            self.check_lane(lanes)
         if "carry" in self.bundle:
             self.read_carry(service)
         return ", ".join(f"{vote[0]['id']}: {vote[2]['predicate']['decision']}" for vote in self.votes)
@@ -874,9 +1037,28 @@ class Verification:
         need(said["service"] == self.roots["service"]["id"], "carried over by another service")
         self.carry = (entry, said, payload)
 
+    def check_lane(self, lanes):
+        """A build is signed by the lane and the key that its recipe names, which sign nothing else."""
+        payload, entry = payload_and_key(self.build["envelope"], [entry for _, entry in lanes])
+        lane = next(lane for lane, one in lanes if one is entry)
+        document = canonical_document(payload, "build", 45_000)
+        predicate = BUILD_STATEMENT(document, "build")["predicate"]
+        names, previous = [one["name"] for one in predicate["evidence"]], predicate["previous"]
+        need(names == ["audit", "diff", "measures", "panel"], "other evidence than a build's")
+        need((predicate["number"] == 1) == (previous is None), "each build but the first names the one before")
+        need(previous is None or previous["signedAt"] <= predicate["signedAt"], "signed before the build before it")
+        need(predicate["lane"] == lane == self.terms["lane"]["id"], "another lane than the recipe's")
+        need(sha256(entry.key.blob) == self.terms["lane"]["key"]["sha256"], "another key than the recipe's")
+        counts = entry.counts(predicate["signedAt"]) and (self.quorum or entry.counts(self.now))
+        need(counts, "a lane's key that did not count")
+        self.lane = (entry, document, payload, predicate)
+
     def check_statement(self, predicate):
         names = [one["name"] for one in predicate["evidence"]]
         need(len(set(names)) == len(names) and "facts" in names, "evidence twice, or without facts")
+        need(("recipe" in names) == ("builds" in predicate["scope"]), "a recipe goes with 'builds' in the scope")
+        plain = predicate["decision"] == "APPROVED" and predicate.get("expedited") is None
+        need("recipe" not in names or plain, "a recipe is signed by a plain approval")
         conditional = predicate["decision"] == "APPROVED_WITH_CONDITIONS"
         need(conditional == bool(predicate.get("conditions")), "conditions go with APPROVED_WITH_CONDITIONS")
         coverage = predicate["coverage"]
@@ -913,6 +1095,7 @@ class Verification:
             all(vote[2]["predicate"]["policy"]["digest"]["sha256"] == digest for vote in self.votes),
             "signed under another policy",
         )
+        need(self.lane is None or self.lane[3]["policy"]["sha256"] == digest, "countersigned under another policy")
         self.policy = tomllib.loads(self.given[2].decode())
         if self.carry is not None:
             need(self.carry[1]["policy"]["sha256"] == digest, "carried over under another policy")
@@ -927,8 +1110,8 @@ class Verification:
         for person, _, statement, payload, _ in self.votes:
             predicate = statement["predicate"]
             signed = statement["subject"][0]["digest"]["sha256"]
-            revision = self.bundle["revision"]
-            if signed != self.revision:
+            revision = self.reviewed
+            if signed != self.signed_for:
                 revision = self.carried_from(person, signed, payload, predicate)
             change = {name: predicate["change"][name] for name in ("repository", "baseTree", "headTree", "headCommit")}
             told = (
@@ -978,7 +1161,9 @@ class Verification:
             bound.add(self.check_carried())
         revision = self.bundle["revision"]
         need(bound == set(self.facts), "facts that nobody signed")
-        known = {one["name"]: one for one in revision["artifacts"]}
+        if self.build:
+            self.check_build()
+        known = {one["name"]: one for one in self.bundle["revision"]["artifacts"]}
         for name, path in self.artifacts.items():
             need(name in known, f"artifact {name!r} is not in the manifest")
             with path.open("rb") as file:
@@ -1039,6 +1224,65 @@ class Verification:
             )
         return listed["facts"]
 
+    def check_build(self):
+        """The build is of the recipe that everybody signed who approves, brings what it may bring, and is in bounds."""
+        terms, revision, anchor, said = self.terms, self.bundle["revision"], self.reviewed, self.lane[3]
+        for _, _, statement, _, _ in self.votes:
+            predicate = statement["predicate"]
+            evidence = {one["name"]: one["digest"]["sha256"] for one in predicate["evidence"]}
+            approves = predicate["decision"].startswith("APPROVED")
+            need(not approves or evidence.get("recipe") == self.recipe, "an approval that did not sign this recipe")
+            need(predicate["change"]["targetRef"] == terms["target_ref"], "signed for another target than the recipe's")
+        need(terms["revision"]["sha256"] == sha256(canonical(anchor)), "the recipe of another revision")
+        need(terms["repository"] == anchor["repository"] == revision["repository"], "another repository")
+        start = (anchor["head"]["commit"], anchor["head"]["tree"])
+        need((revision["base"]["commit"], revision["base"]["tree"]) == start, "a build of another base")
+        before, after = ({one["name"]: one for one in side["artifacts"]} for side in (anchor, revision))
+        allowed = {one["name"] for one in terms["artifacts"]}
+        need(before.keys() == after.keys(), "a build with other artifacts")
+        need(all(before[name] == after[name] or name in allowed for name in after), "an artifact that may not change")
+        need(said["recipe"]["sha256"] == self.recipe, "a build of another recipe")
+        need(self.lane[1]["subject"][0]["digest"]["sha256"] == self.revision, "a build of another revision")
+        head, change, measures = revision["head"], said["change"], self.build["measures"]
+        told = (revision["repository"], revision["base"]["tree"], head["tree"], head["commit"])
+        need(
+            tuple(change[name] for name in ("repository", "baseTree", "headTree", "headCommit")) == told,
+            "the build describes another change than its manifest",
+        )
+        need(change["targetRef"] == terms["target_ref"], "a build for another target")
+        need(measures["revision"]["sha256"] == self.revision, "measures of another revision")
+        compared = (measures["base"]["sha256"], measures["head"]["sha256"])
+        need(
+            compared == (anchor["head"]["content"]["sha256"], head["content"]["sha256"]), "something else was measured"
+        )
+        named = {name: measures[name]["sha256"] for name in ("audit", "diff", "panel")}
+        named["measures"] = sha256(canonical(self.measures))
+        need(
+            {one["name"]: one["digest"]["sha256"] for one in said["evidence"]} == named, "other evidence than measured"
+        )
+        ratios = [cell["ratio"] for cell in measures["cells"]]
+        known = bool(ratios) and None not in ratios
+        follows = {
+            "verdict": measures["verdict"],
+            "cells": len(ratios),
+            "lowest": min(ratios) if known else None,
+            "highest": max(ratios) if known else None,
+            "findings": measures["findings"],
+            "severity": measures["severity"],
+        }
+        need(said["measured"] == follows, "says something else of its measures than follows from them")
+        need(said["number"] <= terms["builds"], f"build {said['number']} of {terms['builds']}")
+        need(not measures["unsafe"] and measures["analysed"], "measured without a sandbox, or not all of it")
+        need(measures["panel"] == terms["panel"] and measures["verdict"] == "pass", "no pass on the recipe's panel")
+        limit = terms["ratio"]
+        need(known and all(one <= limit and one * limit >= 1_000_000 for one in ratios), "beyond the recipe's ratio")
+        worst = -1 if measures["severity"] is None else SEVERITIES.index(measures["severity"])
+        need(worst <= SEVERITIES.index(terms["severity"]), "a finding above the recipe's severity")
+        figures = {one["name"]: one["value"] for one in measures["data"]}
+        for bound in terms["data"]["bounds"]:
+            value = figures.get(bound["name"])
+            need(value is not None and bound["least"] <= value <= bound["most"], f"data beyond {bound['name']!r}")
+
     def step_6_log(self):
         newest = self.bundle["revocations"]
         logs = {one["origin"]: NoteKey(one["vkey"], {1}) for one in self.roots["logs"]}
@@ -1061,16 +1305,25 @@ class Verification:
             (one["leaf"]["type"], one["leaf"]["digest"]): (place(one, one["leaf"]), one["salt"])
             for one in self.bundle["logged"]
         }
-        used, self.places = set(), []
-        for _, entry, statement, _, signoff in self.votes:
-            index, at = place(signoff, {"type": "signoff", "envelope": signoff["envelope"]})
-            signed = statement["predicate"]["signedAt"]
+        used, self.places, numbers = set(), [], []
+        every = [(entry, statement["predicate"], signoff, "signoff") for _, entry, statement, _, signoff in self.votes]
+        if self.lane:
+            every.append((self.lane[0], self.lane[3], self.build, "build"))
+        for entry, predicate, signoff, kind in every:
+            index, at = place(signoff, {"type": kind, "envelope": signoff["envelope"]})
+            signed = predicate["signedAt"]
+            if kind == "build":
+                approvals = [vote[2]["predicate"] for vote in self.votes]
+                for before, approval in zip(numbers, approvals, strict=True):
+                    late = before >= index or approval["signedAt"] > signed + SKEW
+                    need(not approval["decision"].startswith("APPROVED") or not late, "a build before its recipe")
+                need(newest["proof"].index > index, "a revocation list of before the build")
             if at is not None:
                 need(signed <= at + SKEW, "says to have been signed after it was logged")
                 need(entry.counts(at), "a key that did not count when it was logged")
             wanted = [
                 ("key", "sha256:" + sha256(entry.key.blob)),
-                *entries_of(statement["predicate"]["evidence"], logged),
+                *entries_of(predicate["evidence"], logged, index),
             ]
             for one in wanted:
                 need(
@@ -1082,6 +1335,9 @@ class Verification:
                 )
                 used.add(one)
             self.places.append((index, at))
+            numbers.append(index)
+        if self.lane:
+            self.number, self.built_at = self.places.pop()
         self.carry_at = None
         if self.carry is not None:
             used |= self.check_carry_logged(place, logged)
@@ -1101,7 +1357,7 @@ class Verification:
         for vote, (voted, _) in zip(self.votes, self.places, strict=True):
             earlier = vote[2]["subject"][0]["digest"]["sha256"] != self.revision
             need(not earlier or voted < index, "carried over before the vote was logged")
-        wanted = entries_of(said["evidence"], logged)
+        wanted = entries_of(said["evidence"], logged, index)
         for one in wanted:
             need(one in logged and logged[one][0][0] < index, f"{one[0]} {one[1]} was not logged before the carrying")
         self.carry_at = at
@@ -1137,17 +1393,28 @@ class Verification:
             if self.carry is not None and statement["subject"][0]["digest"]["sha256"] != self.revision:
                 need(self.carry[1]["carriedAt"] < expires, "carried over after it had expired")
         need(self.carry is None or self.carry[1]["carriedAt"] <= self.now + SKEW, "carried over in the future")
+        if self.lane:
+            terms, said = self.terms, self.lane[3]
+            begins, ends, signed = terms["issued_at"], terms["expires_at"], said["signedAt"]
+            need(signed <= self.now + SKEW, "a build from the future")
+            need(begins - SKEW <= signed < ends and self.now < ends, f"the recipe counts from {begins} until {ends}")
+            since = begins if said["previous"] is None else said["previous"]["signedAt"]
+            need(signed <= since + timedelta(hours=terms["interval_hours"]), "the lane lay still for too long")
         return "in time"
 
     def step_9_revocation(self):
         revoked = {(one["kind"], one["digest"]["sha256"]): one for one in self.list["revoked"]}
-        for one in (self.revision, *self.earlier):
+        for one in (self.revision, self.signed_for, *self.earlier):
             need(("revision", one) not in revoked, "the revision, or one that votes come from, is revoked")
         signed = [
             (f"of {vote[0]['id']}", vote[1], vote[3], at) for vote, (_, at) in zip(self.votes, self.places, strict=True)
         ]
         if self.carry is not None:
             signed.append(("that carried votes over", self.carry[0], self.carry[2], self.carry_at))
+        if self.lane:
+            signed.append(("of the build", self.lane[0], self.lane[2], self.built_at))
+            stop = revoked.get(("recipe", self.recipe))
+            need(stop is None or self.number < stop.get("before", 0), "the recipe is revoked, or its lane had stopped")
         for whose, entry, payload, at in signed:
             need(("statement", sha256(payload)) not in revoked, f"the statement {whose} is revoked")
             lost = revoked.get(("key", sha256(entry.key.blob)))

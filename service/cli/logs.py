@@ -75,18 +75,18 @@ def verify(
 
 @app.command()
 def revoke(
-    kind: Annotated[str, typer.Argument(help="statement, key or revision.")],
+    kind: Annotated[str, typer.Argument(help="statement, key, revision or recipe.")],
     sha256: Annotated[str, typer.Argument(help="Its SHA-256 in hexadecimal; of a key, of its OpenSSH blob.")],
     data: _Data,
     reason: Annotated[str, typer.Option("--reason", help="Why.")],
     since: Annotated[str | None, typer.Option("--since", help="From when on, as 2026-01-31T12:00:00Z; now.")] = None,
 ) -> None:
-    """Revoke a sign-off, a key or a revision: a new revocation list is signed and logged at once."""
+    """Revoke a sign-off, a key, a revision or a recipe: a new revocation list is signed and logged at once."""
     try:
         what = signoff.RevokedKind(kind)
         moment = datetime.now(UTC) if since is None else datetime.fromisoformat(since)
     except ValueError as error:
-        raise InputError(f"{kind[:40]!r} since {since!r}: write statement, key or revision, and a time") from error
+        raise InputError(f"{kind[:40]!r} since {since!r}: write one of these kinds, and a time") from error
     from service import ledger  # noqa: PLC0415 - what the other commands need not wait for
 
     with _service(data) as context:

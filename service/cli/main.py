@@ -21,6 +21,7 @@ from service.cli import (
     models,
     panels,
     policies,
+    recipes,
     serving,
     signing,
     submitting,
@@ -45,6 +46,7 @@ app.add_typer(logs.app, name="log")
 app.add_typer(keys.app, name="keys")
 app.add_typer(panels.app, name="panel")
 app.add_typer(policies.app, name="policy")
+app.add_typer(recipes.app, name="recipe")
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so

@@ -5,6 +5,7 @@ from service.database.engine import Database
 from service.database.models import (
     AnswerRow,
     Base,
+    BuildRow,
     CarriedRow,
     Change,
     DecisionRow,
@@ -15,6 +16,7 @@ from service.database.models import (
     PasskeyRequest,
     PasskeyRow,
     PersonRow,
+    RecipeRow,
     RevisionRow,
     RolloutRow,
     Session,
@@ -27,6 +29,7 @@ from service.database.models import (
 __all__ = [
     "AnswerRow",
     "Base",
+    "BuildRow",
     "CarriedRow",
     "Change",
     "Database",
@@ -38,6 +41,7 @@ __all__ = [
     "PasskeyRequest",
     "PasskeyRow",
     "PersonRow",
+    "RecipeRow",
     "RevisionRow",
     "RolloutRow",
     "Session",

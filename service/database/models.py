@@ -309,3 +309,32 @@ class MakerRow(Base):
     change_id: Mapped[int] = mapped_column(ForeignKey("change.id"), primary_key=True)
     name: Mapped[str] = mapped_column(String(400), primary_key=True)
     email: Mapped[str] = mapped_column(String(400), primary_key=True)
+
+
+class RecipeRow(Base):
+    """A recipe that hangs on a reviewed revision; its document is in the store. Stopped once it has a stop."""
+
+    __tablename__ = "recipe"
+
+    digest: Mapped[str] = mapped_column(String(71), primary_key=True)
+    revision_id: Mapped[int] = mapped_column(ForeignKey("revision.id"), index=True)
+    created_at: Mapped[datetime]
+    stop_digest: Mapped[str | None] = mapped_column(String(71))
+    stop_reason: Mapped[str | None]
+    stop_index: Mapped[int | None]
+
+
+class BuildRow(Base):
+    """A revision that is a build under a recipe: countersigned, or why it is outside."""
+
+    __tablename__ = "build"
+
+    revision_id: Mapped[int] = mapped_column(ForeignKey("revision.id"), primary_key=True, autoincrement=False)
+    recipe: Mapped[str] = mapped_column(ForeignKey("recipe.digest"), index=True)
+    number: Mapped[int | None]
+    signed_at: Mapped[datetime | None]
+    measures_digest: Mapped[str | None] = mapped_column(String(71))
+    payload_digest: Mapped[str | None] = mapped_column(String(71))
+    envelope_digest: Mapped[str | None] = mapped_column(String(71))
+    log_index: Mapped[int | None]
+    outside: Mapped[str | None]

@@ -32,7 +32,7 @@ from service.pages._heading import Heading, Reading, heading, read, root
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from service.views import Answer, Event, ReviewError, RevisionView, SignoffView
+    from service.views import Answer, BuildView, Event, ReviewError, RevisionView, SignoffView
     from signoff import Requirement
 
 router = APIRouter()
@@ -74,6 +74,7 @@ class FileLine(NamedTuple):
 class OverviewPage:
     """One revision at a glance. ``code`` and ``behavior`` are the verdicts of diff and audit.
 
+    ``build`` says what became of it as a build under a recipe, None where it is none.
     ``again`` is true where the revision can be reviewed once more: the latest, once its review has ended.
     """
 
@@ -95,6 +96,7 @@ class OverviewPage:
     requirements: tuple[Requirement, ...]
     missing: int
     signoffs: tuple[SignoffView, ...]
+    build: BuildView | None
     timeline: tuple[Event, ...]
     again: bool
     manifest: Mapping[str, object] | None
@@ -179,6 +181,7 @@ def _overview(reading: Reading) -> OverviewPage:
         requirements=revision.requirements,
         missing=sum(not requirement.state.met for requirement in revision.requirements),
         signoffs=revision.signoffs,
+        build=revision.build,
         timeline=revision.timeline,
         again=revision.n == change.latest.n and revision.state in FINAL - {State.SUPERSEDED},
         manifest=revision.manifest,

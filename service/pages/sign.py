@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reports import CellRow
-    from service.views import Person, Prepared, RevisionView, SignoffView
+    from service.views import Person, Prepared, RecipeView, RevisionView, SignoffView
     from signoff import Requirement
 
 router: APIRouter = APIRouter()
@@ -89,7 +89,7 @@ class SignPage:
     ``unviewed`` are the files that this person has not marked; ``waivable`` those of them that can be waived by name.
 
     ``overrides`` is true where the verdict is no pass, so that an approval has to say why it goes against it;
-    ``expedites`` where the policy has an expedited lane.
+    ``expedites`` where the policy has an expedited lane. ``recipes`` for builds can be signed with an approval.
     """
 
     template: ClassVar[str] = "sign.html"
@@ -107,6 +107,7 @@ class SignPage:
     has_bundle: bool
     overrides: bool
     expedites: bool
+    recipes: tuple[RecipeView, ...]
     closed: str
     decisions: Mapping[str, str]
     declaration: str
@@ -164,6 +165,7 @@ def sign(
         has_bundle=any(item.decision.startswith("APPROVED") and not item.superseded for item in revision.signoffs),
         overrides=revision.verdict not in {Verdict.PASS, None},
         expedites=reviews.may_expedite(),
+        recipes=reviews.recipes(change_id, n),
         closed="" if revocable and revision.state is State.SUPERSEDED else _CLOSED.get(revision.state, ""),
         decisions=_decisions(revision, revocable=revocable),
         declaration=INDEPENDENCE_DECLARATION,
@@ -185,6 +187,7 @@ def prepare(  # noqa: PLR0913, PLR0917 - the fields of the form
     conditions: Annotated[str, Form()] = "",
     override: Annotated[str, Form()] = "",
     expedited: Annotated[str, Form(max_length=1000)] = "",
+    recipe: Annotated[str, Form(max_length=71)] = "",
     waive_file: Annotated[list[str], Form()] = [],  # noqa: B006 - FastAPI copies it
     waive_reason: Annotated[list[str], Form()] = [],  # noqa: B006
 ) -> Response:
@@ -208,6 +211,7 @@ def prepare(  # noqa: PLR0913, PLR0917 - the fields of the form
         override=override.strip(),
         expedited=expedited.strip(),
         waive=_waived(read(reviews, change_id, n).revision, waive_file, waive_reason),
+        recipe=recipe,
     )
     return RedirectResponse(f"{root(change_id, n)}/sign?nonce={quote(prepared.nonce)}#statement", status_code=303)
 

@@ -8,6 +8,7 @@ import importlib.util
 import json
 import os
 import subprocess
+import sys
 import zlib
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -139,6 +140,8 @@ class World:
     witness: Cosigner | None = None
     quorum: str | None = None
     gates: list[dict[str, Any]] = field(default_factory=list)
+    lanes: list[dict[str, Any]] = field(default_factory=list)
+    anchor: Revision | None = None  # what was signed, where a build is the revision
     logged: dict[tuple[str, str], Logged] = field(default_factory=dict)  # by kind and digest
     needed: set[tuple[str, str]] = field(default_factory=set)
     artifacts: dict[str, Path] = field(default_factory=dict)
@@ -244,7 +247,7 @@ class World:
             Evidence.of("audit", digest(b"audit" + review), audit, unsafe=unsafe),
         ]
         return build_facts(
-            revision=self.revision,
+            revision=self.anchor or self.revision,
             evidence=evidence,
             findings=[finding("literal-changed", Severity.HIGH, "rita")] if findings is None else findings,
             files=Files(total=2, viewed=2, waived=0),
@@ -393,6 +396,7 @@ class World:
             "people": self.people,
             "gates": self.gates,
             "quorum": self.quorum,
+            **({"build_lanes": self.lanes} if self.lanes else {}),
         }
         self.roots.write_text(json.dumps(roots, indent=1), encoding="utf-8")
 
@@ -477,3 +481,16 @@ def make_world(tmp_path: Path, model: Path) -> World:
     log = Log(tmp_path / "log", LogKey.generate(ORIGIN))
     people = [person("rita", 1), person("rolf", 2)]
     return World(tmp_path, repository, revision, log, people, artifacts={"model": model})
+
+
+def _sibling(name: str) -> None:
+    """Test folders are no packages: a helper beside this file is loaded by its path."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+
+
+_sibling("recipes")

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recipes import SMALL, Lane, cell
 
 from evidence import Verdict, canonical, digest, document_digest
 from signoff import (
@@ -36,6 +37,7 @@ from signoff import (
     Evidence,
     Files,
     Hurry,
+    MachineKey,
     Override,
     PasskeyScope,
     PublicKey,
@@ -80,6 +82,10 @@ NAMES: dict[str, int | None] = {  # and the step at which both refuse
     "reader": 2,  # signed in a role that only reads
     "nonce": 3,  # two statements with one nonce
     "revoked": 9,
+    "build": None,  # a build under a recipe
+    "build-witnessed": None,  # one whose data is bounded, by a lane that has been stopped since
+    "build-stopped": 9,  # logged after the lane had stopped
+    "build-beyond": 5,  # outside of a bound of its recipe
 }
 
 _spec = importlib.util.spec_from_file_location("countersign_verify", SCRIPT)
@@ -220,6 +226,40 @@ def carried(world: World) -> None:
     world.write(signoffs, facts, carry)
 
 
+def write_build(world: World, kind: str) -> None:
+    """A build under a recipe, and what becomes of it."""
+    data = "models/data.json"
+    lane = Lane(world).enrol()
+    if kind == "witnessed":
+        world.witnessed()
+        lane = replace(lane, bounds=(("rows", 900, 1100),), summary=data)
+    recipe = lane.recipe(artifacts={"data": data, "small": SMALL} if kind == "witnessed" else None)
+    approval = lane.approve(recipe)
+    revision = lane.change({SMALL: b"another", data: b'{"rows": 1000}'} if kind == "witnessed" else None)
+    measures = lane.measures(revision, {"rows": 1000} if kind == "witnessed" else None)
+    if kind == "stopped":
+        stop(world, recipe.digest)
+    if kind == "beyond":
+        beyond = lane.measures(revision, audit={"cells": [cell(1.4)]})
+        document = lane.statement(revision, replace(lane, ratio=2000).recipe(), beyond)
+        document["predicate"]["recipe"] = {"sha256": recipe.digest[7:]}
+        world.needed.clear()
+        world.log_needed(approval.envelope)
+        world.revision = revision
+        lane.assemble(lane.log_build(lane.seal(document), recipe, beyond), [approval])
+        return
+    build = lane.write(recipe=recipe, signoffs=[approval], revision=revision, measures=measures)
+    if kind == "witnessed":
+        stop(world, recipe.digest)
+        lane.assemble(build, [approval])
+
+
+def stop(world: World, recipe: str) -> None:
+    world.revoked = [
+        Revoked(RevokedKind.RECIPE, recipe[7:], NOW - timedelta(minutes=20), "Beyond its ratio.", world.log.size)
+    ]
+
+
 SIGNOFFS: dict[str, Callable[[World], list[Signoff]]] = {
     "openssh": openssh,
     "ecdsa": ecdsa,
@@ -249,6 +289,8 @@ if os.environ.get("WRITE_VECTORS"):  # no test otherwise
         if name == "carried":
             world.witnessed()
             carried(world)
+        elif name.startswith("build"):
+            write_build(world, name.removeprefix("build-"))
         else:
             world.write(None if make is None else make(world), all_facts(world) if name == "everything" else None)
         folder = VECTORS / name
@@ -578,3 +620,103 @@ def test_it_needs_cryptography_alone() -> None:
         if line.startswith(("import ", "from "))
     ]
     assert set(words) - set(sys.stdlib_module_names) == {"cryptography"}
+
+
+def said(document: Any, change: Callable[[Any], object]) -> None:
+    """A build that says something else, signed anew by the lane's key."""
+    lane = MachineKey(Ed25519PrivateKey.from_private_bytes(bytes([210]) * 32))
+    statement = json.loads(base64.b64decode(document["build"]["envelope"]["payload"]))
+    change(statement)
+    document["build"]["envelope"] = lane.sign(canonical(statement)).to_json()
+
+
+BUILD_MUTATIONS: dict[str, Callable[[Any], object]] = {
+    "no build": lambda one: one.pop("build"),
+    "a build that is none": lambda one: one.update(build=None),
+    "a key more": lambda one: one["build"].update(more=1),
+    "no recipe": lambda one: one["build"].pop("recipe"),
+    "another ratio": lambda one: one["build"]["recipe"].update(ratio=2000),
+    "another code": lambda one: one["build"]["recipe"].update(code={"sha256": "0" * 64}),
+    "a ratio below one": lambda one: one["build"]["recipe"].update(ratio=999),
+    "a ratio that is a truth": lambda one: one["build"]["recipe"].update(ratio=True),
+    "the manifest may change": lambda one: one["build"]["recipe"]["artifacts"][0].update(path="countersign.toml"),
+    "a path upwards": lambda one: one["build"]["recipe"]["artifacts"][0].update(path="../x"),
+    "a path of two lines": lambda one: one["build"]["recipe"]["artifacts"][0].update(path="a\nb"),
+    "a path of its own": lambda one: one["build"]["recipe"]["artifacts"][0].update(path="."),
+    "artifacts twice": lambda one: one["build"]["recipe"].update(artifacts=one["build"]["recipe"]["artifacts"] * 2),
+    "a contract without a path": lambda one: one["build"]["recipe"]["data"].update(contract={"sha256": "0" * 64}),
+    "a summary elsewhere": lambda one: one["build"]["recipe"]["data"].update(summary="rank.py"),
+    "a recipe for years": lambda one: one["build"]["recipe"].update(expires_at="2029-01-01T00:00:00Z"),
+    "another anchor": lambda one: one["build"]["anchor"].update(repository="another"),
+    "the build as its anchor": lambda one: one["build"].update(anchor=one["revision"]),
+    "the anchor as the build": lambda one: one.update(revision=one["build"]["anchor"]),
+    "better cells": lambda one: one["build"]["measures"].update(cells=[{"ratio": 1000, "verdict": "equivalent"}]),
+    "cells out of order": lambda one: one["build"]["measures"]["cells"].append(
+        {"ratio": None, "verdict": "not-run"},
+    ),
+    "a verdict of a cell": lambda one: one["build"]["measures"]["cells"][0].update(verdict="fine"),
+    "a severity that is none": lambda one: one["build"]["measures"].update(severity="none"),
+    "no severity": lambda one: one["build"]["measures"].update(severity=None),
+    "figures out of order": lambda one: one["build"]["measures"].update(
+        data=[{"name": "b", "value": 1}, {"name": "a", "value": 1}]
+    ),
+    "a figure that is a fraction": lambda one: one["build"]["measures"].update(data=[{"name": "b", "value": 1.5}]),
+    "another figure": lambda one: one["build"]["measures"].update(data=[{"name": "rows", "value": -1}]),
+    "another key id": lambda one: one["build"]["envelope"]["signatures"][0].update(keyid="x"),
+    "the sign-off as the build": lambda one: one["build"].update(envelope=one["signoffs"][0]["envelope"]),
+    "the build as the sign-off": lambda one: one["signoffs"][0].update(envelope=one["build"]["envelope"]),
+    "the list as the build": lambda one: one["build"].update(envelope=one["revocations"]["envelope"]),
+    "the build as the list": lambda one: one["revocations"].update(envelope=one["build"]["envelope"]),
+    "another proof": lambda one: one["build"].update(proof=one["signoffs"][0]["proof"]),
+    "no consistency": lambda one: one["build"].update(consistency=[]),
+    "unsigned": lambda one: one["build"]["envelope"]["signatures"][0].update(sig=base64.b64encode(bytes(64)).decode()),
+    "another lane": lambda one: said(one, lambda it: it["predicate"].update(lane="daily")),
+    "another number": lambda one: said(one, lambda it: it["predicate"].update(number=2)),
+    "number nought": lambda one: said(one, lambda it: it["predicate"].update(number=0)),
+    "a number too high": lambda one: said(one, lambda it: it["predicate"].update(number=9, previous=PREVIOUS)),
+    "one before the first": lambda one: said(one, lambda it: it["predicate"].update(previous=PREVIOUS)),
+    "of another revision": lambda one: said(one, lambda it: it["subject"][0]["digest"].update(sha256="0" * 64)),
+    "of another policy": lambda one: said(one, lambda it: it["predicate"]["policy"].update(sha256="0" * 64)),
+    "of another target": lambda one: said(one, lambda it: it["predicate"]["change"].update(targetRef="x")),
+    "of another recipe": lambda one: said(one, lambda it: it["predicate"]["recipe"].update(sha256="0" * 64)),
+    "with other evidence": lambda one: said(one, lambda it: it["predicate"]["evidence"].pop()),
+    "with other figures": lambda one: said(one, lambda it: it["predicate"]["measured"].update(lowest=1000)),
+    "at another time": lambda one: said(one, lambda it: it["predicate"].update(signedAt="2026-11-24T09:00:00Z")),
+    "as a sign-off": lambda one: said(
+        one, lambda it: it.update(predicateType="https://countersign.dev/review-signoff/v1")
+    ),
+}
+PREVIOUS = {"statement": {"sha256": "0" * 64}, "signedAt": "2026-11-24T11:00:00Z"}
+
+
+@pytest.mark.parametrize("vector", ["build", "build-witnessed"], indirect=True)
+@pytest.mark.parametrize("name", BUILD_MUTATIONS)
+def test_both_judge_a_mutated_build_alike(vector: Path, name: str) -> None:
+    document = json.loads((vector / "bundle.json").read_bytes())
+    BUILD_MUTATIONS[name](document)
+    bundle = canonical(document)
+    step = by_gate(vector, bundle)
+    assert step is not None
+    assert step == by_itself(vector, bundle)
+
+
+LANES: dict[str, Callable[[Any], object]] = {
+    "no lane": lambda roots: roots.pop("build_lanes"),
+    "another name": lambda roots: roots["build_lanes"][0].update(id="daily"),
+    "two of one name": lambda roots: roots["build_lanes"].append(
+        {"id": " HOURLY ", "keys": [{"public": other(""), "valid_from": "2026-01-01T00:00:00Z"}]}
+    ),
+    "a person's key": lambda roots: roots["build_lanes"][0].update(keys=roots["people"][1]["keys"]),
+    "the lane's key for a person": lambda roots: a_third(roots, roots["build_lanes"][0]["keys"][0]),
+    "an ended key": lambda roots: roots["build_lanes"][0]["keys"][0].update(valid_until="2026-11-24T11:20:00Z"),
+}
+
+
+@pytest.mark.parametrize("vector", ["build"], indirect=True)
+@pytest.mark.parametrize("name", LANES)
+def test_both_judge_lanes_alike(vector: Path, name: str) -> None:
+    roots = json.loads((vector / "roots.json").read_bytes())
+    LANES[name](roots)
+    (vector / "roots.json").write_text(json.dumps(roots), encoding="utf-8")
+    bundle = (vector / "bundle.json").read_bytes()
+    assert by_gate(vector, bundle) == by_itself(vector, bundle) == 2
