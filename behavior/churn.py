@@ -50,7 +50,8 @@ class Churn:
     ``statistics`` names the last axis. ``z`` is the studentised shift; 0 where permuted labels cannot differ
     (nothing moved, or a slice that fills its strata). ``adjusted_p`` is max-T over the slice's family, with an
     allowance for items that move together (``design``); ``fail_p`` is the same with a wider one, by which a change
-    may be failed; ``p`` (slices x cohorts) is over the cell's own statistics, by permuted labels alone.
+    may be failed, and by items alone, since a change is failed only where users alone are certain as well; ``p``
+    (slices x cohorts) is over the cell's own statistics, by permuted labels alone.
     ``expected`` and ``spread`` are the mean and standard deviation of the shift of exposure at ``k`` under
     permutation, as shares, slices x cohorts; ``seen_spread`` is that of how many of the slice's items a user sees,
     and ``seen_relative`` is it over their number. No spread is less than what the slice's own items would give if
@@ -110,9 +111,12 @@ def churn(
     inverse = np.where(real, 1.0 / np.where(real, spread, 1.0), 0.0)
     unequal = np.sqrt(np.maximum(_cells(robust_variance(labels, shifts, codes), cohorts) * inverse**2, 1.0))
     together = _design(panel, within, _controlled(panel, sums, labels, shifts, codes))
-    design = np.sqrt((unequal * together) ** 2 + _by_user(by_user, labels, sums, codes, statistics) * inverse**2)
+    of_items = unequal * together
+    design = np.sqrt(of_items**2 + _by_user(by_user, labels, sums, codes, statistics) * inverse**2)
     plain = (observed - expected) * inverse
-    z = _as_normal(plain / design, _PRIOR_PAIRS + len(within)) if within else plain / design
+    z, by_items = plain / design, plain / of_items
+    if within:
+        z, by_items = (_as_normal(each, _PRIOR_PAIRS + len(within)) for each in (z, by_items))
     families = [slice_.family for slice_ in panel.slices]
     draws = Draws(panel.toml.permutations, panel.toml.seed, probe)
     maxima, count = permute(labels, shifts, codes, Studentised(plain, expected, inverse), families, draws)
@@ -122,7 +126,7 @@ def churn(
         of_family = np.array([name == family for name in families])
         adjusted[of_family] = _exceedance(maximum, np.abs(z[of_family]))
         stricter = together[of_family] / np.maximum(FAIL_DESIGN, together[of_family] * FAIL_DESIGN / DESIGN)
-        failing[of_family] = _exceedance(maximum, np.abs(z[of_family]) * stricter)
+        failing[of_family] = _exceedance(maximum, np.abs(by_items[of_family]) * stricter)
         critical[of_family] = np.quantile(maximum, 1.0 - panel.toml.alpha, method="higher")
     unit = np.maximum(users, 1) * measured.unit
     alone = _cells(np.sqrt(labels.multiply(labels).T @ (shifts**2)), cohorts)
