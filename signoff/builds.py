@@ -15,7 +15,15 @@ from evidence import Digest, InputError, Json, Revision, Severity, Verdict, cano
 from signoff._strict import Count, Line, Sha256, StrictModel, Text, Time, format_time, parse_time, read_document
 from signoff.leaves import leaf
 from signoff.measures import Measures, outside
-from signoff.statement import RECIPE_NAME, STATEMENT_LIMIT, STATEMENT_TYPE, Change, EvidenceReference, Statement
+from signoff.statement import (
+    RECIPE_NAME,
+    STATEMENT_LIMIT,
+    STATEMENT_TYPE,
+    Change,
+    EvidenceReference,
+    Statement,
+    Subject,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -62,18 +70,11 @@ class BuildPredicate(StrictModel):
     signedAt: Time  # noqa: N815
 
 
-class BuildSubject(StrictModel):
-    """The build's revision manifest, by digest."""
-
-    name: Literal["revision"]
-    digest: Sha256
-
-
 class BuildStatement(StrictModel):
     """The statement as read."""
 
     type: Literal["https://in-toto.io/Statement/v1"] = Field(alias="_type")
-    subject: tuple[BuildSubject]
+    subject: tuple[Subject]
     predicateType: Literal["https://countersign.dev/build/v1"]  # noqa: N815
     predicate: BuildPredicate
 
