@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 import structlog
 from sqlalchemy import select
 
-from evidence import InputError, RepositoryError, SandboxMissingError, canonical, digest, document_digest
+from evidence import (
+    InputError,
+    RepositoryError,
+    SandboxMissingError,
+    Severity,
+    Verdict,
+    canonical,
+    digest,
+    document_digest,
+)
 from service import judgement, ledger, progress, recipes, trust
 from service.arrivals import now
 from service.database import BuildRow, RecipeRow, RevisionRow
@@ -54,6 +63,8 @@ def adopt(context: Context, job: Job, repository: Repository) -> str | None:
     """Where the review of a build starts: the commit that its recipe hangs on. None for what is no build.
 
     A build descends from that commit, and differs from it in the artifacts that the recipe allows and in nothing else.
+    Nobody had a hand in it who had none in the revision that people signed: so nobody else uses up or stops a lane, and
+    no build is by somebody who approved its recipe.
     """
     known = row_of(context, job.revision_id)
     if known is not None:
@@ -62,11 +73,23 @@ def adopt(context: Context, job: Job, repository: Repository) -> str | None:
         anchor = held.anchor.head_commit
         if anchor == job.head_commit or not _descends(repository, anchor, job.head_commit):
             continue
+        if not _by_its_makers(context, job, held, repository):
+            log.info("not a build of a recipe: made by others", recipe=held.row.digest, head=job.head_commit)
+            continue
         if repository.content_digest(job.head_commit, without=held.recipe.paths) == held.recipe.code.sha256:
             with context.database.write() as session:
                 session.add(BuildRow(revision_id=job.revision_id, recipe=held.row.digest))
             return anchor
     return None
+
+
+def _by_its_makers(context: Context, job: Job, held: Held, repository: Repository) -> bool:
+    """Whether everybody who made, proposed, pushed or launched a build did so for the revision that people signed."""
+    known = context.store.get_json(held.anchor.people_digest or "")
+    named = repository.commit_people(held.anchor.head_commit, job.head_commit)
+    people = {(person.name, person.email) for person in named} | {(job.author, "")}
+    people |= progress.makers(context.database, job.change_id)
+    return people <= {(one["name"], one["email"]) for one in known}
 
 
 def row_of(context: Context, revision_id: int) -> BuildRow | None:
@@ -212,6 +235,12 @@ def _sign(context: Context, job: Job, held: Held, repository: Repository) -> Non
 
 def _measures(context: Context, job: Job, held: Held, revision: Revision, repository: Repository) -> Measures:
     audit, diff = ((name, context.store.get_json(name)) for name in (job.audit_digest or "", job.diff_digest or ""))
+    if job.artifacts_digest is not None:
+        artifacts = context.store.get_json(job.artifacts_digest)
+        beyond = [one for one in artifacts["findings"] if not held.recipe.severity.at_least(Severity(one["severity"]))]
+        if artifacts["verdict"] == Verdict.FAIL or beyond:
+            said = f"{artifacts['verdict']}, {len(beyond)} findings beyond its severity"
+            raise InputError(f"what changed inside the artifacts: {said}")
     data = read_data(held.recipe, repository, repository.tree(job.head_commit))
     return read_measures(build_measures(revision, audit=audit, diff=diff, data=data))
 

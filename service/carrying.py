@@ -159,7 +159,7 @@ def _lost(context: Context, earlier: _Earlier, moment: datetime) -> str | None:
     envelope = Envelope.read(context.store.get(earlier.vote.envelope_digest))
     roots = trust.roots(context)
     key = verify_envelope(envelope, roots.keys)
-    if roots.quorum is None and not roots.owner(key)[1].valid_at(moment):
+    if not roots.dated and not roots.owner(key)[1].valid_at(moment):
         return "its key counts no more"
     named = {
         (RevokedKind.STATEMENT, digest(envelope.payload)),

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
-from evidence import canonical, digest
+from evidence import InputError, canonical, digest
 from service import incidents, ledger, trust
 from service.arrivals import now
 from service.database import DecisionRow
-from signoff import Envelope, gate_leaf, verify_summary
+from signoff import CLOCK_SKEW, Envelope, gate_leaf, verify_summary
 
 if TYPE_CHECKING:
     from evidence import Digest
@@ -35,12 +35,14 @@ def take(context: Context, content: bytes, platform: str) -> Taken:
     """Check a gate's decision that a platform sent, keep it and log it. The same decision again is not logged twice.
 
     Raises:
-        InputError: not a decision, or in the name of another gate.
+        InputError: not a decision, one of a time to come, or in the name of another gate.
         VerificationError: signed by no gate of the roots.
     """
     envelope = Envelope.read(content)
     roots = trust.roots(context)
     gate, summary = verify_summary(envelope, roots)
+    if summary.at > now() + CLOCK_SKEW:
+        raise InputError(f"the decision is dated {summary.at:%Y-%m-%d %H:%M} UTC, which is yet to come")
     known = {"policy": f"sha256:{trust.policy(context).digest}", "roots": f"sha256:{roots.digest}"}
     said = {"policy": summary.policy, "roots": summary.roots}
     differs = tuple(sorted(name for name, value in known.items() if said[name] != value))

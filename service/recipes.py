@@ -23,6 +23,7 @@ from signoff import (
     RevokedKind,
     admits,
     build_recipe,
+    declared_path,
     format_time,
     key_leaf,
     parse_roots,
@@ -85,11 +86,18 @@ def propose(
     lacking = sorted(set(terms.artifacts) - {one.name for one in revision.artifacts})
     if lacking:
         raise InputError(f"revision {n} has no artifact {lacking[0]!r}")
+    beside = sorted(name for name, path in terms.artifacts.items() if path is None)
+    if beside:
+        raise InputError(f"artifact {beside[0]!r} is beside the repository; builds under a recipe bring theirs in it")
     key = MachineKey.load(lane_key(context, lane))
     with context.database.read() as session:
         target = judgement.target_ref(session, row)
     paths = set(filter(None, terms.artifacts.values()))
     with _mirror(context, row) as repository:
+        tree = repository.tree(row.head_commit)
+        for name, path in terms.artifacts.items():
+            if declared_path(name, repository, tree) != path:
+                raise InputError(f"countersign.toml does not say that the artifact {name!r} is at {path!r}")
         code = repository.content_digest(row.head_commit, without=paths)
         if contract is not None:
             terms = replace(terms, contract=(contract, _content(repository, row.head_commit, contract)))
@@ -138,10 +146,11 @@ def active(context: Context, platform: str, repository: str, target_ref: str) ->
             session.scalars(
                 select(RevisionRow.id)
                 .join(Change, Change.id == RevisionRow.change_id)
-                .where(Change.platform == platform, Change.repository == repository, Change.target_ref == target_ref)
+                .where(Change.platform == platform, Change.repository == repository)
             )
         )
-    found = [held for held in _held(context) if held.anchor.id in anchors]
+    signed_for = [held for held in _held(context) if held.recipe.target_ref == target_ref]
+    found = [held for held in signed_for if held.anchor.id in anchors]
     return [held for held in reversed(found) if standing(context, held) is Standing.COUNTS]
 
 

@@ -14,6 +14,7 @@ from evidence.facades import on_demand
 if TYPE_CHECKING:
     from signoff._build import check_code, read_data, verify_by
     from signoff._strict import format_time, parse_time
+    from signoff._subject import declared_path
     from signoff.allowed_signers import allowed_signers
     from signoff.assembly import assemble_bundle
     from signoff.breakglass import (
@@ -109,7 +110,17 @@ if TYPE_CHECKING:
     from signoff.quorum import Quorum, Witnessed, parse_quorum
     from signoff.reader import LogReader
     from signoff.recipe import WHOLE_RATIO, Recipe, Terms, build_recipe, read_recipe
-    from signoff.requirements import ChangePerson, EvidenceFact, Facts, FindingFact, Voter, admits, declared, evaluate
+    from signoff.requirements import (
+        CLOCK_SKEW,
+        ChangePerson,
+        EvidenceFact,
+        Facts,
+        FindingFact,
+        Voter,
+        admits,
+        declared,
+        evaluate,
+    )
     from signoff.revocations import (
         Revocations,
         Revoked,
@@ -169,6 +180,7 @@ __all__ = [
     "BUNDLE_SCHEMA",
     "CARRY_LEAF",
     "CHECKPOINT",
+    "CLOCK_SKEW",
     "DECLARATION_DIGEST",
     "DEFAULT_POLICY",
     "DEFAULT_SCOPE",
@@ -290,6 +302,7 @@ __all__ = [
     "coverage",
     "dearmor",
     "declared",
+    "declared_path",
     "derive_salt",
     "entry_bytes",
     "envelope_from_passkey",

@@ -7,6 +7,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evidence import CountersignError, InputError, PolicyError, VerificationError, parse_json
+from signoff._subject import declared_path
 from signoff.builds import BuildStatement, check_anchored, check_approves, check_build, read_build
 from signoff.envelope import verify_envelope
 from signoff.leaves import key_sha256
@@ -88,7 +89,7 @@ def check_build_signature(build: Build, roots: Roots, now: datetime) -> BuildVot
     if (build.recipe.lane.id, build.recipe.lane.key.sha256) != (lane.id, key_sha256(key)):
         raise InputError(f"the lane {lane.id} or its key {key.fingerprint} is not the one that the recipe names")
     moments = [(statement.signed_at, "when it signed")]
-    if roots.quorum is None:  # nobody else dates it, so the key must count to this day
+    if not roots.dated:  # nobody else dates it, so the key must count to this day
         moments.append((now, "now"))
     for moment, when in moments:
         if not entry.valid_at(moment):
@@ -128,7 +129,12 @@ def check_code(recipe: Recipe, measured: Mapping[str, int], revision: Revision, 
     code = repository.content_digest(revision.head.commit, without=recipe.paths)
     if code != recipe.code.sha256:
         raise InputError("the build changes more than the artifacts that its recipe allows")
+    if repository.content_digest(revision.base.commit, without=recipe.paths) != recipe.code.sha256:
+        raise InputError("the code that the recipe names is not that of the revision that people signed")
     tree = repository.tree(revision.head.commit)
+    for artifact in recipe.artifacts:
+        if artifact.path is not None and declared_path(artifact.name, repository, tree) != artifact.path:
+            raise InputError(f"the recipe's {artifact.path!r} is not where countersign.toml says {artifact.name!r} is")
     for path in sorted(recipe.paths):
         entry = tree.get(path)
         if entry is None or entry.kind != "file" or entry.mode != _FILE:

@@ -46,7 +46,7 @@ def read_signed_carry(bundle: Bundle, roots: Roots, now: datetime) -> ServiceCar
     key = verify_envelope(bundle.carry.envelope, [entry.key for entry in roots.service_keys])
     carry = read_carry(bundle.carry.envelope.payload)
     entry = next(entry for entry in roots.service_keys if entry.key.blob == key.blob)
-    moments = [carry.carried_at] if roots.quorum is not None else [carry.carried_at, now]
+    moments = [carry.carried_at] if roots.dated else [carry.carried_at, now]
     if not all(entry.valid_at(moment) for moment in moments):
         raise InputError(f"the service's key {key.fingerprint} does not count for what was carried over")
     if carry.predicate.service != roots.service_id:

@@ -75,7 +75,7 @@ def _check_artifacts(
 def _check_in_tree(artifact: Artifact, repository: Repository, tree: Mapping[str, TreeEntry]) -> None:
     """An artifact that was not given is in the signed commit, at the path that its own manifest names."""
     missing = f"artifact {artifact.name!r} was signed and not given; name it with --artifact {artifact.name}=FILE"
-    entry = tree.get(_declared_path(artifact.name, repository, tree) or "")
+    entry = tree.get(declared_path(artifact.name, repository, tree) or "")
     if entry is None or entry.kind != "file" or entry.size != artifact.size:
         raise InputError(missing)
     content = repository.blob(entry.object_id, limit=artifact.size)
@@ -83,7 +83,8 @@ def _check_in_tree(artifact: Artifact, repository: Repository, tree: Mapping[str
         raise InputError(missing)
 
 
-def _declared_path(name: str, repository: Repository, tree: Mapping[str, TreeEntry]) -> str | None:
+def declared_path(name: str, repository: Repository, tree: Mapping[str, TreeEntry]) -> str | None:
+    """Where the tree's own manifest says that an artifact is; None if it does not say. Raises as `Repository`."""
     entry = tree.get(_MANIFEST)
     if entry is None or entry.kind != "file":
         return None

@@ -15,7 +15,7 @@ from signoff.cosignatures import ED25519_COSIGNATURE
 from signoff.independence import Declaration  # noqa: TC001 - pydantic reads it when it builds the model
 from signoff.keys import PublicKey
 from signoff.notes import NoteKey
-from signoff.quorum import QUORUM_LIMIT, Quorum, parse_quorum
+from signoff.quorum import NO_WITNESS, QUORUM_LIMIT, Quorum, parse_quorum
 from signoff.statement import Reviewer
 
 if TYPE_CHECKING:
@@ -170,6 +170,11 @@ class Roots:
     quorum: Quorum | None = None  # None: no witness is asked for
     administration: AdministrationEntry | None = None
     build_lanes: tuple[BuildLane, ...] = ()
+
+    @property
+    def dated(self) -> bool:
+        """Whether witnesses date what is logged. Where none are asked for, only keys that count to this day do."""
+        return self.quorum is not None and self.quorum.rule != NO_WITNESS
 
     @property
     def keys(self) -> tuple[PublicKey, ...]:

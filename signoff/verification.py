@@ -192,7 +192,7 @@ class Examination:
             person, entry = self.roots.owner(key)
             statement = read_statement(signoff.envelope.payload)
             moments = [(statement.signed_at, "when it signed")]
-            if self.roots.quorum is None:  # nobody else dates it, so the key must count to this day
+            if not self.roots.dated:  # nobody else dates it, so the key must count to this day
                 moments.append((self.inputs.now, "now"))
             for moment, when in moments:
                 if not entry.valid_at(moment):

@@ -967,6 +967,7 @@ class Verification:
     def step_2_signatures(self):
         self.roots = roots = parse(self.given[1], "roots")
         self.quorum = None if roots.get("quorum") is None else Quorum(roots["quorum"])
+        self.dated = self.quorum is not None and self.quorum.rule != "none"
         people = [(person, Entry(written)) for person in roots["people"] for written in person["keys"]]
         service = [Entry(written) for written in roots["service"].get("keys", ())]
         gates = [Entry(written) for gate in roots.get("gates", ()) for written in gate["keys"]]
@@ -986,7 +987,7 @@ class Verification:
             statement = REVIEW(canonical_document(payload, "statement", 45_000), "statement")
             self.check_statement(statement["predicate"])
             signed = statement["predicate"]["signedAt"]
-            need(entry.counts(signed) and (self.quorum or entry.counts(self.now)), "a key that did not count")
+            need(entry.counts(signed) and (self.dated or entry.counts(self.now)), "a key that did not count")
             said = statement["predicate"]["reviewer"]
             need(all(said[name] == person[name] for name in ("id", "name", "organization")), "signed in another's name")
             need(said["role"] in person["roles"], "signed in a role that the roots do not give")
@@ -1031,7 +1032,7 @@ class Verification:
             "a vote carried over to its own revision",
         )
         need(
-            entry.counts(said["carriedAt"]) and (self.quorum or entry.counts(self.now)),
+            entry.counts(said["carriedAt"]) and (self.dated or entry.counts(self.now)),
             "carried over by a key that did not count",
         )
         need(said["service"] == self.roots["service"]["id"], "carried over by another service")
@@ -1049,7 +1050,7 @@ class Verification:
         need(previous is None or previous["signedAt"] <= predicate["signedAt"], "signed before the build before it")
         need(predicate["lane"] == lane == self.terms["lane"]["id"], "another lane than the recipe's")
         need(sha256(entry.key.blob) == self.terms["lane"]["key"]["sha256"], "another key than the recipe's")
-        counts = entry.counts(predicate["signedAt"]) and (self.quorum or entry.counts(self.now))
+        counts = entry.counts(predicate["signedAt"]) and (self.dated or entry.counts(self.now))
         need(counts, "a lane's key that did not count")
         self.lane = (entry, document, payload, predicate)
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from service.life import State
+
 if TYPE_CHECKING:
     from evidence import Json
     from service.views import ChangeView, QueueRow, RevisionView
+
+# What else happens to a revision may tell of the panel, or of who signed.
+_PUBLIC_EVENTS = frozenset({"fetched", *(state.value for state in State)})
 
 
 def row_json(row: QueueRow, *, reviewer: bool) -> Json:
@@ -72,7 +77,11 @@ def revision_json(view: RevisionView, *, reviewer: bool) -> Json:
             for signoff in view.signoffs
             if not signoff.superseded
         ],
-        "timeline": [{"at": event.at.isoformat(), "what": event.what} for event in view.timeline],
+        "timeline": [
+            {"at": event.at.isoformat(), "what": event.what}
+            for event in view.timeline
+            if reviewer or event.what in _PUBLIC_EVENTS or event.what.startswith("superseded by revision ")
+        ],
     }
     if reviewer:
         if view.error is not None:

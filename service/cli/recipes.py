@@ -70,7 +70,7 @@ def new(  # noqa: PLR0913, PLR0917 - one parameter an option
     lane: Annotated[str, typer.Option(help="The lane that countersigns; countersign recipe lane makes one.")],
     artifact: Annotated[
         list[str],
-        typer.Option("--artifact", help="NAME=PATH that builds may change, several; NAME= outside."),
+        typer.Option("--artifact", help="NAME=PATH that builds may change, several."),
     ],
     ratio: Annotated[float, typer.Option(min=1, max=10, help="The most that a primary cell's ratio may be.")],
     severity: Annotated[str, typer.Option(help="The worst finding that a build may have.")] = "low",
@@ -159,7 +159,7 @@ def stop(
 def _artifact(said: str) -> tuple[str, str | None]:
     name, equals, path = said.partition("=")
     if not name or not equals:
-        raise InputError(f"--artifact {said[:80]!r}: write NAME=PATH, or NAME= for one outside the repository")
+        raise InputError(f"--artifact {said[:80]!r}: write NAME=PATH, as in countersign.toml")
     return name, path or None
 
 

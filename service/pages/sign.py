@@ -19,7 +19,7 @@ from service.life import State
 from service.pages._common import PASSKEY_SCRIPT, Desk, SignedIn, page
 from service.pages._heading import Heading, heading, read, root
 from service.pages.change import AnsweredFinding, FileLine, answered, file_lines
-from signoff import INDEPENDENCE_DECLARATION, challenge
+from signoff import INDEPENDENCE_DECLARATION, RECIPE_NAME, challenge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -332,7 +332,7 @@ def _statement(prepared: Prepared, at: str) -> StatementView:
     )
 
 
-def _lines(predicate: Mapping[str, object], subject: str) -> list[Line]:
+def _lines(predicate: Mapping[str, Any], subject: str) -> list[Line]:
     """What the statement says, read back from its own bytes."""
     lines = [Line("revision", f"sha256:{subject}")]
     told = (
@@ -346,6 +346,8 @@ def _lines(predicate: Mapping[str, object], subject: str) -> list[Line]:
         "expedited",
         "reviewer",
     )
+    recipe = [one for one in predicate["evidence"] if one["name"] == RECIPE_NAME]
+    lines += [Line("recipe", f"sha256:{one['digest']['sha256']}") for one in recipe]
     return lines + [
         Line(_spaced(name), _said(predicate[name])) for name in (*told, "signedAt", "expiresAt") if predicate.get(name)
     ]

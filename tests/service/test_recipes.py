@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -167,6 +168,27 @@ def test_builds_are_countersigned_until_the_first_one_outside(machine: Machine, 
     refused = machine.gate(2).refused
     assert refused is not None
     assert (refused.name, "the recipe is revoked" in refused.detail) == ("revocation", True)
+
+
+def test_what_somebody_else_hands_in_is_no_build_and_stops_nothing(machine: Machine) -> None:
+    recipe = machine.first()
+    head = machine.train(2.0, 0.9)  # outside of the bounds
+    machine.number += 1
+    stranger = machine.house.pull(head, number=machine.number)
+    stranger["pull_request"]["user"]["login"] = "mallory"
+    machine.house.deliver(machine.client, stranger)
+    view = finished(machine.client, machine.number)
+    assert (view.state, view.build) == (State.READY, None)
+    assert recipes.every(machine.context)[0][1] is Standing.COUNTS
+    assert recipes.active(machine.context, "tiny", recipe.document["repository"], recipe.target_ref)
+    assert not recipes.active(machine.context, "tiny", recipe.document["repository"], "refs/heads/other")
+
+
+def test_a_recipe_is_of_artifacts_that_the_manifest_places_in_the_repository(machine: Machine) -> None:
+    machine.first()
+    for path, words in ((None, "beside the repository"), ("rank.py", "does not say that the artifact 'lift' is at")):
+        with pytest.raises(InputError, match=words):
+            recipes.propose(machine.context, 1, 1, lane="hourly", terms=replace(TERMS, artifacts={"lift": path}))
 
 
 def test_what_changes_code_is_no_build_and_a_recipe_is_signed_by_name(machine: Machine, browser: TestClient) -> None:

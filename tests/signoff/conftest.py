@@ -442,7 +442,8 @@ def make_repository(folder: Path) -> tuple[str, str]:
     folder.mkdir()
     git(folder, "init", "-q", "-b", "main")
     (folder / "rank.py").write_text("WEIGHT = 1.0\n", encoding="utf-8")
-    (folder / "countersign.toml").write_text('[artifacts]\nsmall = "models/small.bin"\n', encoding="utf-8")
+    declared = '[artifacts]\nsmall = "models/small.bin"\ndata = "models/data.json"\n'
+    (folder / "countersign.toml").write_text(declared, encoding="utf-8")
     (folder / "models").mkdir()
     (folder / "models" / "small.bin").write_bytes(b"small model")
     (folder / "run.sh").write_text("#!/bin/sh\n", encoding="utf-8")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from recipes import LANE, SMALL, STILL, Lane, cell, forged, measured, other_lane, still_recipe
 
+from confine import Repository
 from evidence import InputError, canonical, digest, sha256_hex
 from signoff import (
     BuildPlace,
@@ -264,6 +265,36 @@ def test_a_build_is_not_signed_by_a_person_the_service_or_another_lane(world: Wo
     daily.write(recipe=recipe, revision=revision, forge=lambda one: one["predicate"].update(lane="daily"))
     number, words = refused(world.gate())
     assert (number, "is not the one that the recipe names" in words) == (2, True)
+
+
+def test_a_recipe_of_other_code_than_people_signed_is_refused(world: World, lane: Lane) -> None:
+    revision = lane.change({SMALL: b"another model", "rank.py": b"WEIGHT = 9.0\n"})
+    with Repository.open(world.repository) as repository:
+        code = repository.content_digest(revision.head.commit, without={SMALL})
+    lane.write(recipe=lane.recipe(code=code), revision=revision)
+    assert refused(world.gate()) == (5, "the code that the recipe names is not that of the revision that people signed")
+
+
+def test_code_is_no_artifact_whatever_a_recipe_calls_it(world: World, lane: Lane) -> None:
+    revision = lane.change({SMALL: b"another model", "rank.py": b"WEIGHT = 9.0\n"})
+    lane.write(recipe=lane.recipe({"small": "rank.py"}), revision=revision)
+    number, words = refused(world.gate())
+    assert number == 5
+    assert "countersign.toml" in words or "changes more than the artifacts" in words
+    revision = lane.change({"rank.py": b"WEIGHT = 10.0\n"})
+    kept = {one.name: one for one in lane.anchor.artifacts}
+    revision = replace(revision, artifacts=tuple(kept.values()))
+    lane.write(recipe=lane.recipe({"small": "rank.py"}), revision=revision)
+    assert refused(world.gate())[0] == 5
+
+
+def test_without_witnesses_by_name_an_ended_key_is_refused_as_without_a_quorum(world: World, lane: Lane) -> None:
+    world.quorum = "quorum none\n"
+    lane.write()
+    assert world.gate().admitted
+    world.lanes[0]["keys"][0]["valid_until"] = "2026-11-24T11:45:00Z"
+    world.write_roots()
+    assert refused(world.gate()) == (2, f"the key {lane.key.public.fingerprint} of the lane hourly does not count now")
 
 
 def test_a_lane_without_a_key_in_the_roots_or_with_an_ended_one_is_refused(world: World, lane: Lane) -> None:

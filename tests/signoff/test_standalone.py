@@ -721,6 +721,10 @@ LANES: dict[str, Callable[[Any], object]] = {
     "a person's key": lambda roots: roots["build_lanes"][0].update(keys=roots["people"][1]["keys"]),
     "the lane's key for a person": lambda roots: a_third(roots, roots["build_lanes"][0]["keys"][0]),
     "an ended key": lambda roots: roots["build_lanes"][0]["keys"][0].update(valid_until="2026-11-24T11:20:00Z"),
+    "a key that has ended since, with no witness asked for": lambda roots: (
+        roots.update(quorum="quorum none\n"),
+        roots["build_lanes"][0]["keys"][0].update(valid_until="2026-11-24T11:45:00Z"),
+    ),
 }
 
 
