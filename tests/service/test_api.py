@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from house import TOKEN, finished
 
+from service import progress
 from service.arrivals import Arrival, DeliveryId, receive
 
 if TYPE_CHECKING:
@@ -97,6 +98,21 @@ def test_a_submitter_sees_nothing_of_another_platform(client: TestClient) -> Non
     paths = ["", "/revisions/1", "/revisions/1/evidence/diff", "/revisions/1/evidence/audit"]
     assert [client.get(f"/api/v1/changes/1{path}", headers=CI).status_code for path in paths] == [404] * 4
     assert client.get("/api/v1/changes", headers=CI).json() == {"changes": []}
+
+
+def test_a_submitter_reads_how_far_a_review_is_and_not_what_was_found(
+    browser: TestClient, client: TestClient, submission: dict[str, str]
+) -> None:
+    assert client.post("/api/v1/changes", json=submission, headers=CI).status_code == 202
+    said = "outside of its recipe, whose lane stops: 3 of 90 primary cells beyond the ratio"
+    progress.record(client.app.state.database, 1, said)  # type: ignore[attr-defined]
+    told = [
+        [event["what"] for event in side.get("/api/v1/changes/1/revisions/1", headers=headers).json()["timeline"]]
+        for side, headers in ((client, CI), (browser, {}))
+    ]
+    assert "received" in told[0]
+    assert said not in told[0]
+    assert said in told[1]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -32,10 +32,10 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> C
     return runner(monkeypatch, capfd)
 
 
-def decision(data: Path, place: Path, key: MachineKey) -> bytes:
+def decision(data: Path, place: Path, key: MachineKey, ahead: timedelta = timedelta(0)) -> bytes:
     (place / "bundle.json").write_bytes(b"{}")
     (place / "nothing").mkdir(exist_ok=True)
-    now = datetime.now(UTC)
+    now = datetime.now(UTC) + ahead
     files = (place / "bundle.json", place / "nothing", {}, data / "policy.toml", data / "roots.json", now)
     return canonical(key.sign(canonical(build_summary(gate(*files, Emergencies()), gate_id=GATE, now=now))).to_json())
 
@@ -74,6 +74,14 @@ def test_a_decision_by_no_gate_of_ours_is_not_taken(client: TestClient, house: A
     content = decision(data, house.place, MachineKey.generate())
     assert client.post("/api/v1/gate-decisions", content=content, headers=CI).status_code == 422
     assert client.post("/api/v1/gate-decisions", content=b"{}", headers=CI).status_code == 422
+
+
+def test_a_decision_of_a_time_to_come_is_not_taken(client: TestClient, house: Any) -> None:
+    data, key = house.place / "data", MachineKey.generate()
+    with_gate(data, key)
+    content = decision(data, house.place, key, timedelta(days=365))
+    sent = client.post("/api/v1/gate-decisions", content=content, headers=CI)
+    assert (sent.status_code, "yet to come" in sent.text) == (422, True)
 
 
 @pytest.mark.loopback
