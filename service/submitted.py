@@ -7,10 +7,8 @@ to the digests that the revision's manifest names.
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -22,10 +20,10 @@ from evidence import (
     RepositoryError,
     TooLargeError,
     document_digest,
-    file_sha256,
     sha256_hex,
 )
 from service.artifacts import Placed
+from service.beside import copied, measured, neighbours
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,13 +34,21 @@ if TYPE_CHECKING:
     from service.progress import Job
 
 MAX_MANIFEST = 1 << 20
-MAX_ARTIFACT = 4 << 30  # bytes of one in the repository; one beside it is read bit by bit
+MAX_ARTIFACT = 4 << 30  # bytes of one in the repository; for one beside it see ``service.beside``
 
 
 def folder_of(context: Context, job: Job, commit: str) -> Path | None:
-    """Where the platform's artifacts of a commit lie beside the repository; None without such a folder."""
+    """Where the platform's artifacts of a commit lie beside the repository; None without such a folder.
+
+    Raises:
+        ManifestError: a link instead of a folder.
+    """
     place = context.platform(job.platform).artifacts
-    return place / commit if place is not None and (place / commit).is_dir() else None
+    if place is None:
+        return None
+    if (place / commit).is_symlink():
+        raise ManifestError(f"the artifacts of {commit[:12]} beside the repository are a link: make it a folder")
+    return place / commit if (place / commit).is_dir() else None
 
 
 def declared_artifacts(repository: Repository, commit: str, beside: Path | None = None) -> tuple[Artifact, ...]:
@@ -58,8 +64,8 @@ def declared_artifacts(repository: Repository, commit: str, beside: Path | None 
         if entry is not None and entry.kind == "file":
             content = repository.blob(entry.object_id, limit=MAX_ARTIFACT)
             found.append(Artifact(name, len(content), sha256_hex(content)))
-        elif (file := _outside(manifest, name, beside)) is not None:
-            found.append(Artifact(name, file.stat().st_size, file_sha256(file)))
+        elif beside is not None and (one := measured(beside, path, name)) is not None:
+            found.append(one)
     return tuple(found)
 
 
@@ -80,6 +86,8 @@ def manifest_of(repository: Repository, commit: str) -> Manifest:
 def taken(repository: Repository, commit: str, beside: Path | None, into: Path) -> dict[str, Placed]:
     """The declared artifacts of a commit as files below ``into``, with the statements of provenance about them.
 
+    Each has a folder by its name: one may lie in the repository where another one's folder is beside it.
+
     What is declared and nowhere to be found is left out: the audit cannot run such a commit and says so.
     """
     try:
@@ -90,21 +98,20 @@ def taken(repository: Repository, commit: str, beside: Path | None, into: Path) 
     statements = [path for path, entry in tree.items() if entry.kind == "file" and is_statement(path)]
     found = {}
     for name, path in sorted(manifest.artifacts.items()):
-        entry = tree.get(path)
+        entry, folder = tree.get(path), into / name
         if entry is not None and entry.kind == "file":
-            _write(repository, entry.object_id, into / path, MAX_ARTIFACT)
+            _write(repository, entry.object_id, folder / path, MAX_ARTIFACT)
             for one in statements:
                 if PurePosixPath(one).parent == PurePosixPath(path).parent and speaks_of(one, path):
                     with suppress(TooLargeError):
-                        _write(repository, tree[one].object_id, into / one, MAX_STATEMENT)
-            found[name] = Placed(into / path, path, told=True)
-        elif (file := _outside(manifest, name, beside)) is not None:
-            _copied(file, into / path)
-            for near in sorted(file.parent.iterdir()):
-                small = near.is_file() and not near.is_symlink() and near.stat().st_size <= MAX_STATEMENT
-                if small and is_statement(near.name) and speaks_of(near.name, file.name):
-                    _copied(near, (into / path).parent / near.name)
-            found[name] = Placed(into / path, path)
+                        _write(repository, tree[one].object_id, folder / one, MAX_STATEMENT)
+            found[name] = Placed(folder / path, path, told=True)
+        elif beside is not None and copied(beside, path, folder / path):
+            for near in neighbours(beside, path):
+                if is_statement(near) and speaks_of(near, path):
+                    with suppress(ManifestError, TooLargeError):
+                        copied(beside, near, folder / near, limit=MAX_STATEMENT)
+            found[name] = Placed(folder / path, path)
     return found
 
 
@@ -121,8 +128,8 @@ def exported(repository: Repository, commit: str, beside: Path | None, into: Pat
         path = manifest.artifacts[name]
         inside = file.is_relative_to(into)
         copy = file if inside else into.with_name(f"{into.name}-artifacts") / path
-        if not inside:
-            _copied(file, copy)
+        if not inside and (beside is None or not copied(beside, path, copy)):
+            raise ManifestError(f"{MANIFEST_NAME}: artifacts.{name}: no file {path!r}")
         found[name] = Placed(copy, path, told=inside)
     content = repository.content_digest(commit)
     outside = {name: one.sha256 for name, one in found.items() if not one.told}
@@ -142,22 +149,6 @@ def held(context: Context, job: Job, found: Mapping[str, Placed]) -> None:
             raise RepositoryError(f"artifact {name} is not what it was when this review began: send the change again")
 
 
-def _outside(manifest: Manifest, name: str, beside: Path | None) -> Path | None:
-    """A declared artifact's file beside the repository; None where it is not there, or no plain file."""
-    if beside is None:
-        return None
-    alone = replace(manifest, artifacts={name: manifest.artifacts[name]})
-    try:
-        return locate_artifacts(beside, alone)[name]
-    except ManifestError:
-        return None
-
-
 def _write(repository: Repository, object_id: str, into: Path, limit: int) -> None:
     into.parent.mkdir(parents=True, exist_ok=True)
     into.write_bytes(repository.blob(object_id, limit=limit))
-
-
-def _copied(file: Path, into: Path) -> None:
-    into.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(file, into)

@@ -14,7 +14,7 @@ from command import Said, refused, runner
 from fastapi.testclient import TestClient
 from house import ITEMS, MANIFEST, TOKEN, finished
 
-from evidence import RepositoryError, document_digest, file_sha256
+from evidence import ManifestError, RepositoryError, document_digest, file_sha256
 from service import judgement, steps
 from service.app import create_app
 from service.life import State
@@ -273,3 +273,35 @@ def test_training_data_and_provenance_are_told_too(house: Any) -> None:
     assert slices == {"secret-slice": {"old": 80, "new": 80}}
     assert rules["provenance-missing"]["title"] == "Provenance of items.npz does not hold"
     assert document["artifacts"][0]["model"]["provenance"][0]["path"] == "models/items.npz"
+
+
+def test_a_folder_of_artifacts_that_is_a_link_is_refused(house: Any) -> None:
+    head = retrained(house)
+    place = submitted(house, head)
+    (place / head).rename(house.place / "elsewhere")
+    (place / head).symlink_to(house.place / "elsewhere")
+    with pytest.raises(ManifestError, match=f"the artifacts of {head[:12]} beside the repository are a link"):
+        stepped(house, head)
+
+
+def test_a_file_that_becomes_a_link_under_review_is_refused(house: Any) -> None:
+    head = retrained(house)
+    file = submitted(house, head) / head / "models" / "items.npz"
+
+    def swap() -> None:
+        file.rename(house.place / "elsewhere.npz")
+        file.symlink_to(house.place / "elsewhere.npz")
+
+    with pytest.raises(ManifestError, match=r"'models/items\.npz' goes through a symbolic link"):
+        stepped(house, head, meanwhile=[swap])
+
+
+def test_an_artifact_where_anothers_folder_is_beside_the_repository_is_no_accident(house: Any) -> None:
+    head = retrained(house, MANIFEST + '[artifacts]\nbelow = "a/b"\nmodel = "a"\n', {"a": "in the repository\n"})
+    place = submitted(house, head)
+    (place / head / "a").mkdir()
+    (place / head / "a" / "b").write_text("beside\n")
+    document = stepped(house, head)
+    assert [(one["name"], one["status"], one["head"]["path"]) for one in document["artifacts"]] == [
+        ("below", "added", "a/b"), ("model", "added", "a")
+    ]  # fmt: skip
