@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
 
+    from evidence import Digest
     from service.database import Database
     from service.views import ReviewError
 
@@ -44,6 +45,7 @@ class Job:
     digest: str | None
     diff_digest: str | None
     artifacts_digest: str | None
+    base_artifacts_digest: str | None
     audit_digest: str | None
     error_public: str | None
 
@@ -89,6 +91,25 @@ def failed_before(database: Database, job: Job) -> bool:
         return session.scalar(failed.limit(1)) is not None
 
 
+def last_signed_manifest(database: Database, job: Job, commit: str) -> Digest | None:
+    """The manifest of the revision by which a commit was last signed as a head of this repository; None if never."""
+    signed = (
+        select(RevisionRow.digest)
+        .join(Change, Change.id == RevisionRow.change_id)
+        .join(EventRow, EventRow.revision_id == RevisionRow.id)
+        .where(
+            Change.platform == job.platform,
+            Change.repository == job.repository,
+            RevisionRow.head_commit == commit,
+            RevisionRow.state.in_((State.SIGNED, State.SUPERSEDED)),
+            EventRow.what == State.SIGNED.value,
+        )
+        .order_by(EventRow.id.desc())
+    )
+    with database.read() as session:
+        return session.scalar(signed.limit(1))
+
+
 def reviewed_again(database: Database, job: Job) -> bool:
     """Whether a later revision of the same change has the same head, so that it speaks for that commit."""
     with database.read() as session:
@@ -118,6 +139,7 @@ def _job(revision: RevisionRow, change: Change) -> Job:
         digest=revision.digest,
         diff_digest=revision.diff_digest,
         artifacts_digest=revision.artifacts_digest,
+        base_artifacts_digest=revision.base_artifacts_digest,
         audit_digest=revision.audit_digest,
         error_public=revision.error_public,
     )

@@ -44,7 +44,8 @@ def fetch(context: Context, revision_id: int) -> None:
     """Mirror the repository, resolve base and head, store the revision manifest.
 
     Raises:
-        RepositoryError: it cannot be fetched, a commit is missing, or base and head are the same.
+        RepositoryError: it cannot be fetched, a commit is missing, base and head are the same, or base was signed with
+            other artifacts.
     """
     job = progress.job(context.database, revision_id)
     with _mirrored(context, job) as repository:
@@ -56,8 +57,15 @@ def fetch(context: Context, revision_id: int) -> None:
         beside = submitted.folder_of(context, job, head.commit)
         artifacts = submitted.declared_artifacts(repository, head.commit, beside)
         revision = Revision(job.repository, base, head, artifacts)
-    manifest = context.store.put(revision.canonical())
-    progress.record(context.database, revision_id, "fetched", base_commit=base.commit, digest=manifest)
+        before = submitted.base_artifacts(context, job, repository, base.commit)
+    progress.record(
+        context.database,
+        revision_id,
+        "fetched",
+        base_commit=base.commit,
+        digest=context.store.put(revision.canonical()),
+        base_artifacts_digest=context.store.put_json(before),
+    )
 
 
 def compare(context: Context, revision_id: int) -> None:
@@ -84,7 +92,7 @@ def weigh(context: Context, revision_id: int) -> None:
             name: submitted.taken(repository, commit, submitted.folder_of(context, job, commit), folder / name)
             for name, commit in (("base", base), ("head", job.head_commit))
         }
-        submitted.held(context, job, sides["head"])
+        submitted.held(context, job, sides)
         if not any(sides.values()):
             return
         panel, keys = read_panel(platform.panel), comparing.keys(context, job)
@@ -107,7 +115,7 @@ def audit_key(context: Context, revision_id: int) -> Digest:
     if build is not None:
         more["recipe"] = build.recipe
     if job.artifacts_digest is not None:
-        document = context.store.get_json(job.artifacts_digest)  # base's are in no manifest
+        document = context.store.get_json(job.artifacts_digest)  # base's are not in the manifest
         more["artifacts"] = [one["base"] for one in document["artifacts"]]
     return document_digest(
         {"revision": job.digest, "panel": panel.digest, "policy": policy_digest(context), "version": VERSION, **more}
@@ -132,8 +140,7 @@ def behave(context: Context, revision_id: int) -> dict[str, str]:
         for name, commit in (("base", _required(job.base_commit)), ("head", job.head_commit)):
             beside = submitted.folder_of(context, job, commit)
             artifacts, digest = submitted.exported(repository, commit, beside, folder / name)
-            if name == "head":
-                submitted.held(context, job, artifacts)
+            submitted.held(context, job, {name: artifacts})
             files = {key: one.file for key, one in artifacts.items()}
             sides[name] = Side(tree=folder / name, artifacts=files, digest=digest)
         limits = Limits(call_seconds=context.settings.call_seconds)

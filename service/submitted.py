@@ -2,7 +2,7 @@
 """Artifacts as a platform hands them in: in the repository, or beside it in a folder for each commit.
 
 What lies beside the repository is the platform's to change at any moment. So a step takes a copy of it, and holds that
-to the digests that the revision's manifest names.
+to the digests that the revision's manifest names, or that base's had when the change was fetched.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from behavior import MANIFEST_NAME, locate_artifacts, read_manifest
 from diffing import MAX_STATEMENT, is_statement, speaks_of
@@ -22,14 +22,16 @@ from evidence import (
     document_digest,
     sha256_hex,
 )
+from service import progress
 from service.artifacts import Placed
 from service.beside import copied, measured, neighbours
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from behavior import Manifest
     from confine import Repository
+    from evidence import Json
     from service.context import Context
     from service.progress import Job
 
@@ -136,17 +138,45 @@ def exported(repository: Repository, commit: str, beside: Path | None, into: Pat
     return found, document_digest([content, outside]) if outside else f"sha256:{content}"
 
 
-def held(context: Context, job: Job, found: Mapping[str, Placed]) -> None:
-    """Check that head's artifacts are those of the revision's manifest.
+def base_artifacts(context: Context, job: Job, repository: Repository, base: str) -> dict[str, Json]:
+    """What base's declared artifacts are, for the steps to come: no manifest names them.
+
+    Raises:
+        RepositoryError: base was signed as a head of this service, with other artifacts.
+    """
+    found = declared_artifacts(repository, base, folder_of(context, job, base))
+    here = [{"name": one.name, "size": one.size, "sha256": one.sha256} for one in found]
+    signed = progress.last_signed_manifest(context.database, job, base)
+    if signed is not None:
+        name = _differing(context.store.get_json(signed)["artifacts"], {one.name: one.sha256 for one in found})
+        if name is not None:
+            raise RepositoryError(
+                f"artifact {name} of base {base[:12]} is not what that commit was signed with: put back what was signed"
+            )
+    return {"commit": base, "artifacts": here}
+
+
+def held(context: Context, job: Job, sides: Mapping[str, Mapping[str, Placed]]) -> None:
+    """Check that head's artifacts are those of the revision's manifest, and base's what they were beside it then.
 
     Raises:
         RepositoryError: one is another one by now, or gone.
     """
-    manifest = context.store.get_json(job.digest or "")
-    listed = {one["name"]: one["sha256"] for one in manifest["artifacts"]}
-    for name in sorted(listed.keys() | found.keys()):
-        if name not in found or listed.get(name) != found[name].sha256:
-            raise RepositoryError(f"artifact {name} is not what it was when this review began: send the change again")
+    for side, found in sides.items():
+        known = job.digest if side == "head" else job.base_artifacts_digest
+        if known is None:
+            raise RepositoryError("a step of this review is missing: send the change again")
+        listed = context.store.get_json(known)["artifacts"]
+        name = _differing(listed, {one: placed.sha256 for one, placed in found.items()})
+        if name is not None:
+            which = name if side == "head" else f"{name} of base"
+            raise RepositoryError(f"artifact {which} is not what it was when this review began: send the change again")
+
+
+def _differing(listed: Iterable[Mapping[str, Any]], found: Mapping[str, str]) -> str | None:
+    """The first name that is not on both lists with one SHA-256."""
+    known = {one["name"]: one["sha256"] for one in listed}
+    return next((name for name in sorted(known.keys() | found.keys()) if known.get(name) != found.get(name)), None)
 
 
 def _write(repository: Repository, object_id: str, into: Path, limit: int) -> None:

@@ -144,6 +144,7 @@ class RevisionRow(Base):
     digest: Mapped[str | None] = mapped_column(String(71))
     diff_digest: Mapped[str | None] = mapped_column(String(71))
     artifacts_digest: Mapped[str | None] = mapped_column(String(71))
+    base_artifacts_digest: Mapped[str | None] = mapped_column(String(71))
     audit_digest: Mapped[str | None] = mapped_column(String(71))
     public_digest: Mapped[str | None] = mapped_column(String(71))
     people_digest: Mapped[str | None] = mapped_column(String(71))

@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from house import ITEMS, MANIFEST, TOKEN, finished
 
 from evidence import ManifestError, RepositoryError, document_digest, file_sha256
-from service import judgement, steps
+from service import judgement, progress, steps
 from service.app import create_app
 from service.life import State
 from service.views import Person
@@ -123,6 +123,9 @@ def stepped(house: Any, head: str, number: int = 1, **documents: Any) -> Any:
         for change in documents.get("meanwhile", ()):
             change()
         steps.weigh(context, number)
+        for change in documents.get("weighed", ()):
+            change()
+            steps.behave(context, number)
         return client.app.state.reviews.evidence(number, 1, "artifacts", public=False)  # type: ignore[attr-defined]
     finally:
         context.close()
@@ -305,3 +308,41 @@ def test_an_artifact_where_anothers_folder_is_beside_the_repository_is_no_accide
     assert [(one["name"], one["status"], one["head"]["path"]) for one in document["artifacts"]] == [
         ("below", "added", "a/b"), ("model", "added", "a")
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("when", ["meanwhile", "weighed"])
+def test_an_artifact_of_base_that_becomes_heads_under_review_ends_it(house: Any, when: str) -> None:
+    head = retrained(house)
+    place = submitted(house, head)
+    base = place / house.git("rev-parse", "main")
+
+    def swap() -> None:
+        shutil.rmtree(base)
+        shutil.copytree(place / head, base)
+
+    with pytest.raises(RepositoryError, match="artifact model of base is not what it was when this review began"):
+        stepped(house, head, **{when: [swap]})
+
+
+def test_a_base_that_was_signed_is_held_to_the_artifacts_it_was_signed_with(house: Any) -> None:
+    head = retrained(house)
+    place = submitted(house, head)
+    client = TestClient(create_app(house.settings), base_url="http://127.0.0.1:8000")
+    context = client.app.state.context  # type: ignore[attr-defined]
+    try:
+        house.deliver(client, house.pull(head))
+        steps.fetch(context, 1)
+        for state in (State.DIFFED, State.AUDITED, State.READY, State.SIGNED):
+            progress.advance(context.database, 1, state)
+        house.git("merge", "-q", "--ff-only", head)
+        for number, name in ((2, "next"), (3, "after")):
+            later = house.branch(name, {"README": f"{name}\n"})
+            shutil.copytree(place / head, place / later)
+            house.deliver(client, house.pull(later, number=number))
+        steps.fetch(context, 2)
+        file = place / head / "models" / "items.npz"
+        file.write_bytes(file.read_bytes() + b" ")
+        with pytest.raises(RepositoryError, match=f"artifact model of base {head[:12]} is not what that commit was"):
+            steps.fetch(context, 3)
+    finally:
+        context.close()
