@@ -7,6 +7,7 @@ with the same data as before; else both sides are followed, so that what base re
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -27,6 +28,7 @@ FOLLOWED = OUTWARD | {Reach.CODE}
 _HOPS = 4  # files on the way from a call to the sink
 _MOST_USES = 20  # of one function that are told apart
 _MOST_CALLS = 20_000
+_MOST_STEPS = 1_000_000  # functions and calls that are looked at on one side
 _MOST_INSIDE = 500  # functions of one file that a call leads to
 _CONSTRUCTORS = ("__init__", "constructor", "initialize")
 
@@ -81,13 +83,14 @@ def follow(pairs: Sequence[tuple[Followed | None, Followed | None]], elsewhere: 
             for call in new.held.beyond
             if heads.said_of(call, new) not in before or heads.leads_into_changes(call, new)
         ]
-        far = heads.far
+        far = 0
         for call in fresh[:left]:
             found = heads.reached_by(call, new)
             reached |= {new.path} if found else set()
+            far += heads.is_cut(call, new)
             if found is None and heads.said_of(call, new) not in before:
                 result.unresolved.setdefault(new.path, []).append(call)
-        cut = new.held.uncounted + max(0, len(fresh) - left) + heads.far - far
+        cut = new.held.uncounted + max(0, len(fresh) - left) + far
         if cut:
             result.cut[new.path] = cut
         left = max(0, left - len(fresh))
@@ -118,11 +121,13 @@ class _World:
         self, sides: Mapping[str, Followed], changed: AbstractSet[str], elsewhere: Elsewhere, opener: Opener
     ) -> None:
         self._sides, self._changed, self._elsewhere, self._opener = sides, changed, elsewhere, opener
-        self._reached: dict[tuple[Function, int], list[Use]] = {}
+        self._reached: dict[tuple[Function, int], _Reached] = {}
+        self._ends: dict[Function, bool] = {}
+        self._indexes: dict[str, _Index] = {}
+        self._steps = _MOST_STEPS
         self._functions: dict[tuple[Found, str, str, int], Function | None] = {}
-        self._under_way: set[Function] = set()
+        self._opened: set[str] = set()
         self.hosts: set[str] = set()
-        self.far = 0
 
     def said(self, side: Followed) -> set[Said]:
         """The calls of a file, to find the same ones on the other side."""
@@ -151,7 +156,7 @@ class _World:
         way = f"{symbol} of {path}"
         uses = [
             replace(led(call, use, way, parameters), origin=use.origin or path)
-            for use in self._of(function, target, hops)
+            for use in self._of(function, target, hops).uses
         ]
         return list({(use.reach, use.package, use.fields, use.destinations): use for use in uses}.values())
 
@@ -162,7 +167,8 @@ class _World:
         if path in self._changed:
             return self._sides.get(path)
         side = self._opener.open(path)
-        if side is not None:
+        if side is not None and path not in self._opened:
+            self._opened.add(path)
             self.hosts |= {one.value for use in side.held.uses for one in use.destinations}
             self.hosts |= {named.destination.value for named in side.held.named}
         return side
@@ -196,31 +202,137 @@ class _World:
         exact = [one for one in known if one[1] == name] or known
         return exact[0] if len(exact) == 1 else None
 
-    def _of(self, function: Function, target: Followed, hops: int) -> list[Use]:
-        """What a function reaches, itself and by what it calls; with its parameters where they reach it too."""
-        if (function, hops) in self._reached or function in self._under_way:
-            return self._reached.get((function, hops), [])
-        symbol = function[1]
-        self._under_way.add(function)
-        inside = _inside(symbol, target.held)
-        self.far += len(inside) == _MOST_INSIDE
+    def is_cut(self, call: Call, side: Followed) -> bool:
+        """Whether a call that was followed was not followed to its end; going around in a circle is an end."""
+        found = self._found(call, side)
+        function = self._function(found, call.written, side.language, 1) if found is not None else None
+        if function is None or (function, 1) not in self._reached:
+            return False
+        if function not in self._ends:
+            self._ends[function] = self._has_end(function)
+        return not self._ends[function]
+
+    def _has_end(self, function: Function) -> bool:
+        layer = {function: frozenset[Function]()}  # with the functions that every way to it comes through
+        for hops in range(1, _HOPS + 1):
+            further: dict[Function, frozenset[Function]] = {}
+            for at, through in layer.items():
+                known = self._reached[at, hops]
+                if known.unfinished or (known.calls_on and at not in through):
+                    return False
+                for one in known.functions:
+                    ways = through | {at}
+                    further[one] = further[one] & ways if one in further else ways
+            layer = further
+        return True
+
+    def _of(self, function: Function, target: Followed, hops: int) -> _Reached:
+        """What a function reaches, itself and by what it calls; with its parameters where they reach it too.
+
+        It depends on what is reached at one more hop only, so functions that call each other come to an end.
+        """
+        known = self._reached.get((function, hops))
+        if known is not None:
+            return known
+        path, symbol = function
+        if path not in self._indexes:
+            self._indexes[path] = _Index(target.held)
+        index = self._indexes[path]
+        inside = index.inside(symbol)
+        calls = index.calls(inside)
+        self._steps -= len(inside) + len(calls)
+        result = _Reached(unfinished=len(inside) == _MOST_INSIDE or self._steps < 0)
+        further: list[Use] = []
+        if hops >= _HOPS:
+            result.calls_on = bool(calls)
+        elif self._steps >= 0:
+            for call in calls:
+                further += self.reached_by(call, target, hops + 1) or ()
+                result.functions += self._next(call, target, hops + 1)
         found: dict[object, Use] = {}
-        own = [use for use in target.held.uses if not use.origin and use.symbol in inside]
-        for use in sorted([*own, *self._further(target, inside, hops)], key=lambda use: use.symbol != symbol):
+        for use in sorted([*index.uses(inside), *further], key=lambda use: use.symbol != symbol):
             if use.reach in FOLLOWED and not use.quiet:
                 at = use if use.symbol == symbol else _within(use)
                 found.setdefault((at.reach, at.package, at.parameters, at.destinations), at)
-        self._under_way.discard(function)
-        self._reached[function, hops] = list(found.values())[:_MOST_USES]
-        return self._reached[function, hops]
+        result.uses = list(found.values())[:_MOST_USES]
+        self._reached[function, hops] = result
+        return result
 
-    def _further(self, target: Followed, inside: AbstractSet[str], hops: int) -> Iterator[Use]:
-        calls = [call for call in target.held.beyond if call.symbol in inside]
-        if hops >= _HOPS:
-            self.far += len(calls)
-            return
-        for call in calls:
-            yield from self.reached_by(call, target, hops + 1) or ()
+    def _next(self, call: Call, side: Followed, hops: int) -> list[Function]:
+        """The function that a call led to, if it was followed."""
+        found = self._found(call, side)
+        function = self._function(found, call.written, side.language, hops) if found is not None else None
+        return [function] if function is not None and (function, hops) in self._reached else []
+
+
+@dataclass(slots=True)
+class _Reached:
+    """What a function reaches after some hops.
+
+    ``functions`` are those that its calls lead to at the next hop; ``calls_on`` where there are calls and no hop is
+    left; ``unfinished`` where a bound cut it.
+    """
+
+    unfinished: bool
+    uses: list[Use] = field(default_factory=list)
+    functions: list[Function] = field(default_factory=list)
+    calls_on: bool = False
+
+
+class _Index:
+    """A file's functions, uses and calls into other files by the function they are in."""
+
+    def __init__(self, held: Capabilities) -> None:
+        self._held = held
+        self._within: dict[str, list[str]] = defaultdict(list)
+        for one in held.parameters:
+            owner = one.rpartition(".")[0]
+            while owner:
+                self._within[owner].append(one)
+                owner = owner.rpartition(".")[0]
+        self._uses: dict[str, list[tuple[int, Use]]] = defaultdict(list)
+        for number, use in enumerate(held.uses):
+            if not use.origin:
+                self._uses[use.symbol].append((number, use))
+        self._calls: dict[str, list[tuple[int, Call]]] = defaultdict(list)
+        for number, call in enumerate(held.beyond):
+            self._calls[call.symbol].append((number, call))
+        self._inside: dict[str, set[str]] = {}
+
+    def uses(self, inside: AbstractSet[str]) -> list[Use]:
+        """The uses in some functions, in the file's order."""
+        found = [one for symbol in inside for one in self._uses.get(symbol, ())]
+        return [use for _, use in sorted(found, key=lambda one: one[0])]
+
+    def calls(self, inside: AbstractSet[str]) -> list[Call]:
+        """The calls into other files in some functions, in the file's order."""
+        found = [one for symbol in inside for one in self._calls.get(symbol, ())]
+        return [call for _, call in sorted(found, key=lambda one: one[0])]
+
+    def inside(self, symbol: str) -> AbstractSet[str]:
+        """A function, the functions within it, and those of its file that they call."""
+        if symbol not in self._inside:
+            self._inside[symbol] = self._all_inside(symbol)
+        return self._inside[symbol]
+
+    def _all_inside(self, symbol: str) -> set[str]:
+        found, stack = {symbol}, [symbol]
+        while stack and len(found) < _MOST_INSIDE:
+            for one in self._led_to(stack.pop()):
+                if one not in found and len(found) < _MOST_INSIDE:
+                    found.add(one)
+                    stack.append(one)
+        return found
+
+    def _led_to(self, at: str) -> list[str]:
+        held, owner = self._held, at.rpartition(".")[0]
+        called = [
+            one
+            for name in sorted(held.calls.get(at, ()))
+            for one in (name, f"{owner}.{name}", *(f"{name}.{made}" for made in _CONSTRUCTORS))
+            if one in held.parameters
+        ]
+        return [*([] if at in held.classes else self._within.get(at, ())), *called]
 
 
 def _symbol(name: str, held: Capabilities) -> str | None:
@@ -236,26 +348,6 @@ def _symbol(name: str, held: Capabilities) -> str | None:
         made = [f"{symbol}.{one}" for one in (*_CONSTRUCTORS, last)]
         symbol = next((one for one in made if one in symbols), symbol)
     return symbol
-
-
-def _inside(symbol: str, held: Capabilities) -> set[str]:
-    """A function, the functions within it, and those of its file that they call."""
-    found, stack = {symbol}, [symbol]
-    while stack and len(found) < _MOST_INSIDE:
-        at = stack.pop()
-        owner = at.rpartition(".")[0]
-        within = [] if at in held.classes else [one for one in held.parameters if one.startswith(f"{at}.")]
-        called = [
-            one
-            for name in sorted(held.calls.get(at, ()))
-            for one in (name, f"{owner}.{name}", *(f"{name}.{made}" for made in _CONSTRUCTORS))
-            if one in held.parameters
-        ]
-        for one in (*within, *called):
-            if one not in found and len(found) < _MOST_INSIDE:
-                found.add(one)
-                stack.append(one)
-    return found
 
 
 def _within(use: Use) -> Use:

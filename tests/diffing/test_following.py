@@ -5,14 +5,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from diffing import _around
 from diffing._around import Around
 from diffing._compare import Comparison
 from diffing._content import Change, Side
-from diffing.capabilities import Elsewhere
+from diffing.capabilities import Elsewhere, Followed, _following
+from diffing.capabilities._calls import Call
+from diffing.capabilities._facts import Capabilities
+from diffing.capabilities._following import follow
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Iterator
 
     from diffing._compare import Outcome
 
@@ -88,6 +93,76 @@ def test_files_that_call_each_other_end() -> None:
     }
     outcome, _ = compared(OLD, NEW, around)
     assert ("data-field-exposed", "http") in rules(outcome)
+
+
+POSTS = b"    requests.post('https://a.partner.net', json=body)\n"
+SENDS = b"import requests\nfrom b import bb\ndef aa(body):\n    bb(body)\n" + POSTS
+CIRCLE = {
+    "a.py": SENDS,
+    "b.py": b"from a import aa\ndef bb(body):\n    aa(body)\n",
+    "d.py": b"from b import bb\ndef dd(body):\n    bb(body)\n",
+}
+
+
+@pytest.mark.parametrize("order", [("r1", "r2"), ("r2", "r1")])
+def test_what_functions_in_a_circle_reach_does_not_depend_on_the_order_of_files(order: tuple[str, str]) -> None:
+    before = {
+        "r1": b"from a import aa\ndef score(item, user):\n    aa(item.title)\n",
+        "r2": b"from d import dd\ndef score(item, user):\n    dd(item.title)\n",
+    }
+    changes = [(f"{one}.py", before[one], before[one].replace(b"item.title", b"user.email")) for one in order]
+    found = compared_all(changes, CIRCLE)
+    assert sorted(found) == [("data-field-exposed", "http", "r1.py"), ("data-field-exposed", "http", "r2.py")]
+
+
+def test_a_call_that_is_cut_is_told_for_every_file_and_a_circle_is_not_cut() -> None:
+    changes = [(f"shop/rank{one}.py", OLD, NEW) for one in "ab"]
+    cut = compared_all(changes, chain(4))
+    assert cut == [("capability-added", "calls", f"shop/rank{one}.py") for one in "ab"]
+    circle = {**CIRCLE, "a.py": SENDS.removesuffix(POSTS)}
+    before = b"from a import aa\ndef score(item, user):\n    aa(item.title)\n"
+    assert compared_all([("r1.py", before, before.replace(b"item.title", b"user.email"))], circle) == []
+
+
+def test_following_that_takes_too_many_steps_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_following, "_MOST_STEPS", 2)
+    assert compared_all([("shop/rank.py", OLD, NEW)], chain(3)) == [("capability-added", "calls", "shop/rank.py")]
+
+
+class Counted(dict[str, tuple[str, ...]]):
+    """Functions of a file, which counts how often all of them are looked through."""
+
+    looks = 0
+
+    def __iter__(self) -> Iterator[str]:
+        self.looks += 1
+        return super().__iter__()
+
+
+class Ring:
+    """A file of functions that call each other in a ring."""
+
+    def __init__(self, count: int) -> None:
+        names = [f"f{one}" for one in range(count)]
+        self.functions = Counted(dict.fromkeys(names, ("body",)))
+        calls = {one: {names[at - 1]} for at, one in enumerate(names)}
+        self.side = Followed("ring.py", "python", Capabilities(parameters=self.functions, calls=calls))
+
+    def may_hold(self, path: str, word: str) -> bool:
+        return path == self.side.path and word in self.functions
+
+    def open(self, path: str) -> Followed | None:
+        return self.side if path == self.side.path else None
+
+
+def test_the_functions_of_a_file_are_not_looked_through_for_each_of_them() -> None:
+    ring = Ring(40)
+    beyond = [Call(f"ring.{one}", one, "score", 1, 1, "", ()) for one in ring.functions]
+    ring.functions.looks = 0
+    calling = Followed("rank.py", "python", Capabilities(beyond=beyond))
+    result = follow([(None, calling)], Elsewhere(["rank.py", "ring.py"], lambda _path: None), ring)
+    assert (result.cut, result.unresolved) == ({}, {})
+    assert ring.functions.looks <= 1
 
 
 def test_a_file_that_is_too_large_or_one_too_many_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
