@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -14,6 +15,7 @@ import pytest
 
 from confine import Repository
 from diffing import diff
+from diffing._openpgp import verify
 from evidence import InputError, SandboxMissingError, Severity
 
 if TYPE_CHECKING:
@@ -38,9 +40,17 @@ class Signed:
         command = ["gpg", "-q", "--batch", "--homedir", str(self.home), "--faked-system-time", at, *arguments]
         return subprocess.run(command, input=given, check=True, capture_output=True).stdout
 
-    def key(self, name: str, made: str = "20260101T000000", lasts: str = "1y", *, listed: bool = True) -> None:
+    def key(
+        self,
+        name: str,
+        made: str = "20260101T000000",
+        lasts: str = "1y",
+        *,
+        listed: bool = True,
+        kind: str = "ed25519",
+    ) -> None:
         who = f"{name} <{name}@example.org>"
-        self.gpg("--passphrase", "", "--quick-generate-key", who, "ed25519", "sign", lasts, at=made)
+        self.gpg("--passphrase", "", "--quick-generate-key", who, kind, "sign", lasts, at=made)
         with self.keyring.open("ab") as file:
             file.write(self.gpg("--export", name, at=made) if listed else b"")
 
@@ -51,11 +61,23 @@ class Signed:
         command = ["git", "-C", str(self.place), *arguments]
         return subprocess.run(command, input=given, check=True, capture_output=True, env=fixed).stdout.decode()
 
-    def commit(self, message: str, key: str, *, who: str = "ada", at: str = "20260301T000030", then: str = "") -> None:
+    def commit(
+        self,
+        message: str,
+        key: str,
+        *,
+        who: str = "ada",
+        at: str = "20260301T000030",
+        then: str = "",
+        digest: str = "SHA256",
+        when: int | None = None,
+    ) -> None:
         """Commit, sign what was committed, and put the signature in; ``then`` is what the message says afterwards."""
         self.git("commit", "-q", "--allow-empty", "-m", message, who=who)
         raw = self.git("cat-file", "commit", "HEAD").encode()
-        armored = self.gpg("--local-user", key, "--armor", "--detach-sign", at=at, given=raw).decode().rstrip("\n")
+        raw = re.sub(rb"(?m)^(committer .*>) \d+", rb"\1 %d" % when, raw) if when is not None else raw
+        how = ("--local-user", key, "--armor", "--digest-algo", digest, "--detach-sign")
+        armored = self.gpg(*how, at=at, given=raw).decode().rstrip("\n")
         headers, _, body = raw.decode().partition("\n\n")
         signed = f"{headers}\ngpgsig {armored.replace(chr(10), chr(10) + ' ')}\n\n{then or body}"
         made = self.git("hash-object", "-t", "commit", "-w", "--stdin", given=signed.encode()).strip()
@@ -108,6 +130,21 @@ def test_other_content_and_a_key_that_had_run_out_do_not_verify(signed: Signed) 
     signed.key("old", made="20250101T000000", lasts="2025-03-01")
     signed.commit("late", "old", who="old", at="20250201T000000")
     assert told(signed.diff()) == [("signature bad", Severity.HIGH)]
+
+
+def test_a_signature_over_a_weak_digest_does_not_verify(signed: Signed) -> None:
+    signed.key("ada", kind="rsa2048")
+    signed.commit("strong", "ada")
+    assert told(signed.diff()) == []
+    signed.commit("weak", "ada", digest="SHA1")
+    assert told(signed.diff()) == [("signature bad", Severity.HIGH)]
+
+
+def test_a_commit_of_a_time_beyond_the_clock_of_gpg_does_not_verify(signed: Signed) -> None:
+    signed.key("ada")
+    signed.commit("far", "ada", when=(1 << 32) + 1_772_323_200)
+    assert ("signature bad", Severity.HIGH) in told(signed.diff())
+    assert verify([], signed.place, b"", b"", (1 << 32) - 86_400) is False
 
 
 def test_a_keyring_that_is_none_and_a_missing_program_are_one_line(
