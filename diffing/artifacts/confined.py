@@ -61,6 +61,7 @@ class Beside:
     groups: Mapping[str, Sequence[int]] = field(default_factory=dict)
     towards: str | None = None
     ids: Sequence[str] = ()
+    base_ids: Sequence[str] = ()
     heads: Heads | None = None
     around: bool = False
 
@@ -116,7 +117,31 @@ def compare(
             around = answers.around(parser.ask({"around": {"pair": number, "rows": rows}}))
             tensors[number] = tensors[number].model_copy(update={"neighbours": around})
         found = _exposed(parser, beside)
+    for tensor in tensors:
+        _check_rows(tensor)
     return Compared(base_side, head_side, tuple(tensors), found)
+
+
+def _check_rows(tensor: answers.Tensor) -> None:
+    """Every row that is told of is one of its side's; those out of line are rows of both.
+
+    Raises:
+        InputError: the parser told of another.
+    """
+    old, new = (_rows(shape) for shape in (tensor.old_shape, tensor.new_shape))
+    around = tensor.neighbours or ()
+    outlying = [*tensor.outlier_rows, *(tensor.aligned.outlier_rows if tensor.aligned is not None else ()), *around]
+    told = (
+        (min(old, new), outlying),
+        (old, [near for one in around for near in one.before]),
+        (new, [near for one in around for near in one.after]),
+    )
+    if any(one.row >= rows for rows, listed in told for one in listed):
+        raise InputError(f"the parser told of a row that {tensor.name} does not have")
+
+
+def _rows(shape: list[int] | None) -> int:
+    return 0 if shape is None else shape[0] if shape else 1
 
 
 def _worth_a_look(tensors: list[answers.Tensor], tables: list[bool]) -> list[tuple[int, list[int]]]:

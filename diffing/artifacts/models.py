@@ -91,6 +91,7 @@ def model_diff(  # noqa: PLR0913 - each is something known beside the two
     groups: Mapping[str, Sequence[int]] | None = None,
     towards: str | None = None,
     ids: Sequence[str] = (),
+    base_ids: Sequence[str] = (),
     heads: Heads | None = None,
     keys: Keys | None = None,
     place: str = "",
@@ -105,6 +106,8 @@ def model_diff(  # noqa: PLR0913 - each is something known beside the two
         groups: rows by the name of their group, to be told how each moved; a panel's slices, as plain data.
         towards: a table of head; groups are told to have moved towards or away from its mean.
         ids: what the rows are called, for tables that have as many.
+        base_ids: what base's are called, where that is another list; without it base's tables of another length have
+            no names.
         keys: the reviewer's, for statements of provenance beside head's files.
         heads: which tables' dot product is the score, to be told each group's share of exposure by the weights alone.
         place: the path that findings are put at; the file's own name where it is empty.
@@ -121,7 +124,7 @@ def model_diff(  # noqa: PLR0913 - each is something known beside the two
         folder = base if base.is_dir() else head
         raise InputError(f"{folder} is a folder and the other side a file: compare two files or two folders")
     beside = confined.Beside(
-        tuple(confined.listed(one) for one in rebuilds), groups or {}, towards, ids, heads, around=True
+        tuple(confined.listed(one) for one in rebuilds), groups or {}, towards, ids, base_ids or ids, heads, around=True
     )
     old, new = confined.listed(base) if base is not None else {}, confined.listed(head)
     result = compare_files(old, new, beside, place=place, progress=progress)
@@ -183,7 +186,8 @@ def compare_files(
     refused = tuple(_refused((base, found.base), (head, found.head)))
     if not refused and found.base.kinds and found.head.kinds and not set(found.base.kinds) & set(found.head.kinds):
         raise InputError(f"base is {_kinds(found.base)} and head {_kinds(found.head)}: different formats")
-    compared = [_with_ids(tensor, beside.ids if beside else ()) for tensor in found.tensors]
+    named = beside or confined.Beside()
+    compared = [_with_ids(tensor, named.ids, named.base_ids) for tensor in found.tensors]
     found_here = findings_of(found.base, found.head, compared, place or _only(head))
     findings = worst_first([*found_here, *head_findings(found.heads, place or _only(head))])
     forests = _both(found.base.forests, found.head.forests, compact)
@@ -193,8 +197,8 @@ def compare_files(
     return ModelDiff(tensors, tuple(findings), refused, forests, operators, ignored, found.heads)
 
 
-def _with_ids(tensor: Tensor, ids: Sequence[str]) -> Tensor:
-    """The tensor with the ids of its rows, where it has as many rows as there are ids."""
+def _with_ids(tensor: Tensor, ids: Sequence[str], base_ids: Sequence[str]) -> Tensor:
+    """The tensor with the ids of its rows, where it has as many rows as there are ids; base's by base's own."""
     if not ids or not tensor.new_shape or tensor.new_shape[0] != len(ids):
         return tensor
     named = tensor.model_copy(update={"outlier_rows": _named(tensor.outlier_rows, ids)})
@@ -202,8 +206,9 @@ def _with_ids(tensor: Tensor, ids: Sequence[str]) -> Tensor:
         moved = named.aligned.model_copy(update={"outlier_rows": _named(named.aligned.outlier_rows, ids)})
         named = named.model_copy(update={"aligned": moved})
     if named.neighbours is not None:
+        own = base_ids if tensor.old_shape and tensor.old_shape[0] == len(base_ids) else ()
         around = [
-            one.model_copy(update={"before": _named(one.before, ids), "after": _named(one.after, ids)})
+            one.model_copy(update={"before": _named(one.before, own), "after": _named(one.after, ids)})
             for one in _named(named.neighbours, ids)
         ]
         named = named.model_copy(update={"neighbours": around})
@@ -211,7 +216,7 @@ def _with_ids(tensor: Tensor, ids: Sequence[str]) -> Tensor:
 
 
 def _named(rows: Sequence[_Row], ids: Sequence[str]) -> list[_Row]:
-    return [row.model_copy(update={"id": ids[row.row]}) for row in rows]
+    return [row.model_copy(update={"id": ids[row.row]}) for row in rows] if ids else list(rows)
 
 
 def _refused(*listed: tuple[Mapping[str, Path], Opened]) -> list[Refused]:

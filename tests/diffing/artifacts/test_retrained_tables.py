@@ -9,11 +9,12 @@ import building
 import numpy as np
 import pytest
 
+from confine import Parser
 from diffing import model_diff
 from diffing.artifacts.inside import around, neighbours
 from diffing.artifacts.inside.tensors import tensor
 from diffing.artifacts.inside.words import File, RefusedError
-from evidence import Severity
+from evidence import InputError, Severity
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,6 +143,47 @@ def test_neighbours_of_rows_out_of_line_are_told_before_and_after(tmp_path: Path
     assert [near.row for near in row.after[:2]] == [900, 1200]  # the second is one that base does not have
     moved = next(one for one in told["items"] if one.row == 77)
     assert (moved.id, moved.after[0].row, moved.after[0].cosine) == ("item-77", 900, 1.0)
+
+
+@pytest.mark.sandbox
+def test_neighbours_in_a_longer_base_are_called_by_names_of_its_own_only(tmp_path: Path) -> None:
+    base, head = TABLE[:600].copy(), TABLE[:500].copy()
+    head[7] += 9
+    base[550] = base[7] * 1.01
+    ids, old = [f"item-{row}" for row in range(500)], [f"old-{row}" for row in range(600)]
+    sides = write(tmp_path, "base", base), write(tmp_path, "head", head)
+    for base_ids in ([], old):
+        result = model_diff(*sides, ids=ids, base_ids=base_ids)
+        (found,) = (tensor.neighbours for tensor in result.tensors if tensor.name == "items")
+        assert found is not None
+        (one,) = (one for one in found if one.row == 7)
+        assert (one.id, one.before[0].row) == ("item-7", 550)
+        assert [near.id for near in one.before] == [old[near.row] if base_ids else None for near in one.before]
+        assert [near.id for near in one.after] == [ids[near.row] for near in one.after]
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize("where", ["outlier", "around", "before", "after"])
+def test_a_parser_that_tells_of_a_row_that_there_is_not_is_an_error(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = TABLE.copy()
+    head[7] += 9
+    ask = Parser.ask
+
+    def lying(self: Parser, request: dict[str, Any]) -> Any:
+        answer = {"around": []} if where == "outlier" and "around" in request else ask(self, request)
+        for told in answer.get("tensors", ()):
+            if where == "outlier" and told["name"] == "items":
+                told["outlier_rows"][0]["row"] = 1200
+        for one in answer.get("around", ()):
+            (one if where == "around" else one[where][-1])["row"] = 1200
+        return answer
+
+    monkeypatch.setattr(Parser, "ask", lying)
+    ids = [f"item-{row}" for row in range(1200)]
+    with pytest.raises(InputError):
+        model_diff(write(tmp_path, "base", TABLE), write(tmp_path, "head", head), ids=ids)
 
 
 def test_neighbours_are_those_of_the_whole_table_whatever_the_blocks(
