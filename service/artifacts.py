@@ -126,7 +126,7 @@ def compare_artifacts(
     Raises:
         SandboxMissingError: no working sandbox; nothing was opened.
     """
-    ids, left = _ids(base.get(IDS), head.get(IDS))
+    ids, base_ids, left = _ids(base.get(IDS), head.get(IDS))
     members = _members(panel) if panel is not None else {}
     groups = _groups(members, ids)
     compared: list[Compared] = []
@@ -135,7 +135,7 @@ def compare_artifacts(
         old, new = base.get(name), head.get(name)
         one = Compared(name, old.named() if old else None, new.named() if new else None)
         if one.status == "changed" or (one.status == "added" and name not in {IDS, DATA}):
-            one, missing = _opened(one, old, new, (members, groups, ids), keys)
+            one, missing = _opened(one, old, new, (members, groups, ids, base_ids), keys)
             left += missing
         elif one.status == "removed" and old is not None:
             findings.append(_removed(name, old.path))
@@ -148,19 +148,20 @@ def _opened(
     one: Compared,
     old: Placed | None,
     new: Placed | None,
-    sliced: tuple[Mapping[str, list[str]], Mapping[str, list[int]], list[str]],
+    sliced: tuple[Mapping[str, list[str]], Mapping[str, list[int]], list[str], list[str]],
     keys: diffing.Keys | None,
 ) -> tuple[Compared, list[diffing.NotAnalysed]]:
     """The artifact with what changed inside it; and what was not read of it, unless the diff tells of the file."""
     if new is None or one.name == IDS:
         return one, []
-    members, groups, ids = sliced
+    members, groups, ids, base_ids = sliced
     try:
         if one.name == DATA and old is not None:
             return replace(one, data=diffing.data_diff(old.file, new.file, groups=members, place=new.path)), []
         found = diffing.model_diff(
-            old.file if old is not None else None, new.file, groups=groups, ids=ids, keys=keys, place=new.path
-        )
+            old.file if old is not None else None, new.file,
+            groups=groups, ids=ids, base_ids=base_ids, keys=keys, place=new.path,
+        )  # fmt: skip
     except InputError as error:
         return one, [] if new.told else [_unread(one.name, str(error))]
     missing = [] if new.told else [_unread(one.name, refused.reason) for refused in found.refused]
@@ -178,19 +179,19 @@ def _removed(name: str, path: str) -> Finding:
     )  # fmt: skip
 
 
-def _ids(base: Placed | None, head: Placed | None) -> tuple[list[str], list[diffing.NotAnalysed]]:
-    """The ids of rows, none where they cannot be used; and then why."""
+def _ids(base: Placed | None, head: Placed | None) -> tuple[list[str], list[str], list[diffing.NotAnalysed]]:
+    """The ids of head's rows and of base's, none where they cannot be used; and then why."""
     if head is None:
-        return [], []
+        return [], [], []
     ids = _listed(head)
     if ids is None:
-        return [], [_unread(IDS, "no list of one id a line, each once: rows are told by their numbers")]
+        return [], [], [_unread(IDS, "no list of one id a line, each once: rows are told by their numbers")]
     before = _listed(base) if base is not None else ids
     shared = min(len(ids), len(before or ()))
     if before is None or before[:shared] != ids[:shared]:
         reason = "base lists other items in these rows: rows are told by their numbers, and slices not followed"
-        return [], [_unread(IDS, reason)]
-    return ids, []
+        return [], [], [_unread(IDS, reason)]
+    return ids, before, []
 
 
 def _listed(placed: Placed) -> list[str] | None:

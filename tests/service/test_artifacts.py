@@ -17,6 +17,7 @@ from house import ITEMS, MANIFEST, TOKEN, finished
 from evidence import ManifestError, RepositoryError, document_digest, file_sha256
 from service import judgement, progress, steps
 from service.app import create_app
+from service.artifacts import Placed, compare_artifacts
 from service.life import State
 from service.views import Person
 
@@ -256,6 +257,24 @@ def test_new_and_removed_artifacts_and_lists_that_disagree_are_told(house: Any) 
     ]  # fmt: skip
     assert ["base lists other items" in one["reason"] for one in document["not_analysed"]] == [True]
     assert document["verdict"] == "inconclusive"
+
+
+def test_neighbours_in_base_have_the_names_of_bases_longer_list(tmp_path: Path) -> None:
+    draw = np.random.default_rng(5)
+    table = draw.standard_normal((ITEMS + 20, 16)).astype("f4")
+    table[-1] = table[7] * 1.01
+    head = table[:ITEMS].copy()
+    head[7] += 9
+    sides = []
+    for side, rows in (("base", table), ("head", head)):
+        files = tmp_path / f"{side}.npz", tmp_path / f"{side}.txt"
+        np.savez(files[0], items=rows)
+        files[1].write_text("".join(f"i{at}\n" for at in range(len(rows))), encoding="ascii")
+        sides.append({"model": Placed(files[0], "models/items.npz"), "item_ids": Placed(files[1], "models/items.txt")})
+    found = compare_artifacts(*sides)
+    assert found.not_analysed == ()
+    (around,) = found.models["model"].tensors[0].neighbours or ()
+    assert (around.id, around.before[0].id) == ("i7", f"i{ITEMS + 19}")
 
 
 def test_training_data_and_provenance_are_told_too(house: Any) -> None:
