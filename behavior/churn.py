@@ -185,11 +185,13 @@ def _by_user(
 ) -> Floats:
     """What is to be added to the variance of every cell: slices x cohorts x statistics."""
     found = np.zeros((labels.shape[1], sums.top[0].shape[0], len(statistics)))
-    for index, statistic in enumerate(statistics if by_user else ()):
+    if by_user is None:
+        return found
+    for index, statistic in enumerate(statistics):
         name = {"near": "top", "reach": "seen"}.get(statistic, statistic)
         sides = getattr(sums, name)
         standards = np.ones(sides[0].shape) if statistic in {"top", "reach"} else _standards(sides, codes)
-        found[:, :, index] = by_user.excess(name, labels, standards, codes)  # type: ignore[union-attr]
+        found[:, :, index] = by_user.excess(name, labels, standards, codes)
     return found
 
 

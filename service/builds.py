@@ -86,9 +86,7 @@ def adopt(context: Context, job: Job, repository: Repository) -> str | None:
 def _by_its_makers(context: Context, job: Job, held: Held, repository: Repository) -> bool:
     """Whether everybody who made, proposed, pushed or launched a build did so for the revision that people signed."""
     known = context.store.get_json(held.anchor.people_digest or "")
-    named = repository.commit_people(held.anchor.head_commit, job.head_commit)
-    people = {(person.name, person.email) for person in named} | {(job.author, "")}
-    people |= progress.makers(context.database, job.change_id)
+    people = progress.people(context.database, job, repository, held.anchor.head_commit)
     return people <= {(one["name"], one["email"]) for one in known}
 
 

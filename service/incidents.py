@@ -19,7 +19,7 @@ from service import ledger
 from service.arrivals import now
 from service.database import DecisionRow, IncidentRow, RolloutRow
 from service.views import IncidentView
-from signoff import format_time, leaf
+from signoff import CLOCK_SKEW, format_time, leaf
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,6 @@ NOT_ROLLED_OUT = "decision-without-rollout"
 OTHER_FILES = "decision-by-other-files"
 
 _DAY = timedelta(hours=24)
-_SKEW = timedelta(minutes=5)
 
 log = structlog.get_logger("countersign")
 
@@ -47,7 +46,7 @@ def report(context: Context, platform: str, repository: str, head: str, revision
         InputError: it is to have been rolled out in the future.
     """
     moment = now()
-    if at > moment + _SKEW:
+    if at > moment + CLOCK_SKEW:
         raise InputError(f"rolled out in the future, at {format_time(at)}: set the clock, or report it then")
     document = {
         "schema": "countersign/rollout/v1",
@@ -138,7 +137,7 @@ def listed(context: Context) -> tuple[IncidentView, ...]:
 
 def _belong(decision: DecisionRow, rollout: RolloutRow) -> bool:
     return _same(decision, rollout) and (
-        decision.decided_at - _SKEW <= rollout.rolled_out_at <= decision.decided_at + _DAY
+        decision.decided_at - CLOCK_SKEW <= rollout.rolled_out_at <= decision.decided_at + _DAY
     )
 
 

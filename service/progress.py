@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
 
+    from confine import Repository
     from evidence import Digest
     from service.database import Database
     from service.views import ReviewError
@@ -68,6 +69,15 @@ def makers(database: Database, change_id: int) -> set[tuple[str, str]]:
     with database.read() as session:
         rows = session.scalars(select(MakerRow).where(MakerRow.change_id == change_id))
         return {(row.name, row.email) for row in rows}
+
+
+def people(database: Database, job: Job, repository: Repository, base: str) -> set[tuple[str, str]]:
+    """(name, address) of everybody whom the commits since ``base`` name, and who proposed, pushed or launched it.
+
+    None of them can approve it. RepositoryError if the repository cannot be read.
+    """
+    named = {(person.name, person.email) for person in repository.commit_people(base, job.head_commit)}
+    return named | {(job.author, "")} | makers(database, job.change_id)
 
 
 def concluded(database: Database, platforms: Collection[str]) -> list[tuple[Job, str | None]]:

@@ -199,11 +199,8 @@ def countersign(context: Context, revision_id: int) -> None:
 
 
 def _people(context: Context, job: Job) -> list[dict[str, str]]:
-    """Everybody whom the commits name, and who proposed, pushed or launched it: none of them can approve it."""
     with open_mirror(context, job) as repository:
-        named = repository.commit_people(_required(job.base_commit), job.head_commit)
-    people = {(person.name, person.email) for person in named} | {(job.author, "")}
-    people |= progress.makers(context.database, job.change_id)
+        people = progress.people(context.database, job, repository, _required(job.base_commit))
     return [{"name": name, "email": email} for name, email in sorted(people)]
 
 
