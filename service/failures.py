@@ -27,6 +27,8 @@ _MIRROR = re.compile(r"(?:^| (?:in|at) )/[^\n]*?/mirrors/\S+?\.git\b")
 _MAX_DETAIL = 16 << 10
 _MAX_PUBLIC = 500
 
+INTERNAL = "internal"  # the error class of what is our own fault
+
 # RecommenderError's own message may hold what hostile code printed, panel data included. Only its class is public.
 _RECOMMENDER = {
     "module-missing": "the manifest names a module that cannot be imported",
@@ -62,7 +64,7 @@ def describe(error: BaseException) -> ReviewError:
         public = "the review could not be done; the reviewer sees why"
         return ReviewError(error.problem, public, str(error)[:_MAX_DETAIL])
     detail = "".join(traceback.format_exception(error))[-_MAX_DETAIL:]
-    return ReviewError("internal", "the review failed on the reviewer's side; the reviewer sees why", detail)
+    return ReviewError(INTERNAL, "the review failed on the reviewer's side; the reviewer sees why", detail)
 
 
 def _without_mirror(message: str) -> str:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from service.database import Database
     from service.views import ReviewError
 
+_BY_REVIEW = frozenset({State.DIFFED, State.AUDITED, State.READY})
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -165,11 +167,15 @@ def record(database: Database, revision_id: int, what: str, **values: Any) -> No
 
 
 def advance(database: Database, revision_id: int, to: State, **values: Any) -> bool:  # noqa: ANN401 - column values
-    """Move a revision on. False, and nothing changes, if it is there already or was superseded meanwhile."""
+    """Move a revision on. False, and nothing changes, if it is there already or was superseded meanwhile.
+
+    What a review does once is not done again: a step that a killed process had finished leaves alone what people have
+    made of the revision since.
+    """
     with database.write() as session:
         revision = session.get_one(RevisionRow, revision_id)
         current = State(revision.state)
-        if current in (to, State.SUPERSEDED):
+        if current in (to, State.SUPERSEDED) or (to in _BY_REVIEW and _known(session, revision_id, to.value)):
             return False
         revision.state = move(current, to)
         revision.since = now()
@@ -181,7 +187,7 @@ def advance(database: Database, revision_id: int, to: State, **values: Any) -> b
 
 def fail(database: Database, revision_id: int, error: ReviewError) -> bool:
     """End a revision's review with an error. False if it had ended before."""
-    if job(database, revision_id).state in {State.FAILED, State.SUPERSEDED}:
+    if job(database, revision_id).state in FINAL:
         return False
     return advance(
         database,
@@ -195,9 +201,13 @@ def fail(database: Database, revision_id: int, error: ReviewError) -> bool:
 
 def happened(session: Session, revision_id: int, what: str) -> None:
     """Add a line to a revision's timeline, once."""
-    known = session.scalar(select(EventRow.id).where(EventRow.revision_id == revision_id, EventRow.what == what))
-    if known is None:
+    if not _known(session, revision_id, what):
         session.add(EventRow(revision_id=revision_id, at=now(), what=what))
+
+
+def _known(session: Session, revision_id: int, what: str) -> bool:
+    found = select(EventRow.id).where(EventRow.revision_id == revision_id, EventRow.what == what)
+    return session.scalar(found.limit(1)) is not None
 
 
 def status_posted(database: Database, revision_id: int) -> str | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from evidence import ConflictError
 from service import builds, expiry, incidents, ledger, progress, statuses, steps, workflows
@@ -86,6 +86,7 @@ class Worker:
         DBOS.register_queue(workflows.AUDITS, worker_concurrency=audits, polling_interval_sec=_POLL_SECONDS)
         DBOS.register_queue(workflows.REVIEWS, worker_concurrency=_REVIEWS_AT_ONCE, polling_interval_sec=_POLL_SECONDS)
         DBOS.register_queue(workflows.STATUSES, worker_concurrency=_POSTS_AT_ONCE, polling_interval_sec=_POLL_SECONDS)
+        self._take_over()
         self._give_up()
         self._untold |= statuses.outstanding(self._context)
 
@@ -156,6 +157,19 @@ class Worker:
             self._expired_at = now()
             self._untold |= set(expiry.expire(self._context, now()))
             incidents.look(self._context, now())
+
+    def _take_over(self) -> None:
+        """Begin again what an earlier version of the steps had not finished: it would never be taken up otherwise."""
+        earlier = [
+            status
+            for status in DBOS.list_workflows(status=["PENDING", "ENQUEUED", "DELAYED"], load_output=False)
+            if status.app_version != workflows.VERSION
+        ]
+        with self._context.database.write() as session:
+            ids = [status.workflow_id for status in earlier]
+            session.execute(update(RevisionRow).where(RevisionRow.workflow_id.in_(ids)).values(dispatched_at=None))
+        for status in earlier:
+            DBOS.delete_workflow(status.workflow_id)
 
     def _give_up(self) -> None:
         """Fail the revisions whose workflow was recovered too often: something about them ends the process."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _P = ParamSpec("_P")
 
-VERSION = "workflows-2"  # recovery is per version: raise it when the order of steps changes
+VERSION = "workflows-3"  # recovery is per version: raise it when the order of steps changes
 
 REVIEWS = "reviews"
 AUDITS = "audits"
@@ -71,6 +71,7 @@ def _review(revision_id: int) -> str:
     outcome = _conclude(revision_id, outcome)
     if "error" in outcome:
         return _failed(revision_id, outcome)
+    _carry_over(revision_id)
     _countersign(revision_id)
     return str(outcome["verdict"])
 
@@ -138,7 +139,10 @@ def _step(name: str) -> Callable[[Callable[_P, Json]], Callable[_P, Json]]:
             except Exception as error:
                 if failures.transient(error) and _attempts_left():
                     raise
-                return {"error": failures.to_json(failures.describe(error))}
+                told = failures.to_json(failures.describe(error))
+                if told["error_class"] == failures.INTERNAL:
+                    log.exception("step %s failed", name)
+                return {"error": told}
 
         return run
 
@@ -181,9 +185,14 @@ def _behave(revision_id: int) -> Json:
 @_step("conclude")
 def _conclude(revision_id: int, outcome: Json) -> Json:
     steps.take_audit(_context(), revision_id, outcome)
-    verdict = steps.conclude(_context(), revision_id)
+    return {"verdict": steps.conclude(_context(), revision_id)}
+
+
+@_step("carry-over")
+def _carry_over(revision_id: int) -> Json:
+    """Votes on an earlier revision of the same content; where that fails, people vote again."""
     signing.carry_over(_context(), revision_id)
-    return {"verdict": verdict}
+    return {}
 
 
 @_step("countersign")

@@ -16,9 +16,11 @@ from house import finished
 from sqlalchemy import create_engine, text
 
 from evidence import ConflictError
+from service import progress, steps
 from service.app import create_app
 from service.life import State
 from service.server import configure_logging
+from service.views import ReviewError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,3 +77,21 @@ def test_a_review_that_was_done_stays_done_though_its_workflow_was_given_up(hous
     engine.dispose()
     with TestClient(create_app(house.settings)) as client:
         assert finished(client).state is State.READY
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize("state", [State.READY, State.SIGNED, State.REVOKED])
+def test_a_last_step_that_is_done_again_leaves_a_review_and_its_votes_as_they_are(
+    house: Any, running: TestClient, state: State
+) -> None:
+    """As when the process was killed after the verdict was stored and before the step was noted as done."""
+    context = running.app.state.context  # type: ignore[attr-defined]
+    house.deliver(running, house.pull(house.branch("quiet", {"README": "words\n"})))
+    before = finished(running)
+    if state is not State.READY:
+        assert progress.advance(context.database, 1, state)
+    job = progress.job(context.database, 1)
+    steps.take_audit(context, 1, {"audit": "", "public": ""})
+    assert steps.conclude(context, 1) == job.verdict == before.verdict
+    assert not progress.fail(context.database, 1, ReviewError("internal", "it failed", "it failed"))
+    assert progress.job(context.database, 1) == job
