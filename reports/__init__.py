@@ -7,6 +7,8 @@ from evidence.facades import on_demand
 
 if TYPE_CHECKING:
     from reports.absolute import AbsoluteView, BaselineView, absolute_html, absolute_view
+    from reports.annex import ANNEX_SCHEMA, annex_document
+    from reports.annex_page import AnnexBlock, AnnexEntry, AnnexSection, AnnexView, annex_html, annex_view
     from reports.behaviors import BehaviorView, FamilyView, PanelView, ProbeView, behavior_view
     from reports.cells import CellRow, Drawn, cell_rows, verdict_counts
     from reports.document import (
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
         unknowns,
         worst_findings_first,
     )
+    from reports.engagement import Conclusion, Engagement, opinion, read_engagement
     from reports.files import FileView, ShownRow, file_views
     from reports.findings import Fact, FindingView, finding_anchor, finding_views
     from reports.highlight import DiffRow, file_anchor, highlighted
@@ -32,14 +35,21 @@ if TYPE_CHECKING:
     from reports.visible import visible, visible_html
 
 __all__ = [
+    "ANNEX_SCHEMA",
     "REPORT_SCHEMA",
     "AbsoluteView",
+    "AnnexBlock",
+    "AnnexEntry",
+    "AnnexSection",
+    "AnnexView",
     "BaselineView",
     "BehaviorView",
     "CellRow",
     "Chart",
+    "Conclusion",
     "DiffRow",
     "Drawn",
+    "Engagement",
     "Fact",
     "FamilyView",
     "FileView",
@@ -57,6 +67,9 @@ __all__ = [
     "absolute_html",
     "absolute_view",
     "all_findings",
+    "annex_document",
+    "annex_html",
+    "annex_view",
     "behavior_sentence",
     "behavior_view",
     "cell_rows",
@@ -73,6 +86,8 @@ __all__ = [
     "model_html",
     "model_view",
     "model_views",
+    "opinion",
+    "read_engagement",
     "report_document",
     "report_html",
     "report_policy",

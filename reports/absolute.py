@@ -6,12 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from markupsafe import Markup
-
 from reports import words
 from reports.behaviors import FamilyView, family_view
 from reports.findings import FindingView, finding_views
-from reports.rendering import environment, report_policy, style_text
+from reports.rendering import standalone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,9 +58,7 @@ def absolute_view(document: Mapping[str, Any]) -> AbsoluteView:
 
 def absolute_html(document: Mapping[str, Any]) -> str:
     """The absolute document as one HTML file that needs nothing else; the same bytes for the same document."""
-    template = environment().get_template("absolute.html")
-    style = Markup(style_text())  # noqa: S704 - our own stylesheet
-    return template.render(view=absolute_view(document), style=style, policy=report_policy())
+    return standalone("absolute.html", absolute_view(document))
 
 
 def _baseline(baseline: Mapping[str, Any]) -> BaselineView:

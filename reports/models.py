@@ -6,12 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from markupsafe import Markup
-
 from reports import words
 from reports.findings import FindingView, finding_views
 from reports.model_plots import Neighbours, Plot, neighbours_plot, number, row_name, shifts_plot, spectrum_plot
-from reports.rendering import environment, report_policy, style_text
+from reports.rendering import standalone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -97,8 +95,7 @@ def model_html(document: Mapping[str, Any], name: str) -> str:
         findings=finding_views(document["findings"]),
         refused=tuple((one["path"], one["reason"]) for one in document["refused"]),
     )
-    style = Markup(style_text())  # noqa: S704 - our own stylesheet
-    return environment().get_template("model.html").render(view=page, style=style, policy=report_policy())
+    return standalone("model.html", page)
 
 
 def _artifact(one: Mapping[str, Any], at: int) -> ModelView:

@@ -3,24 +3,19 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-
-from markupsafe import Markup
 
 from reports.behaviors import BehaviorView, behavior_view
 from reports.document import UnknownGroup, all_findings, grouped, unknowns
 from reports.files import FileView, file_views
 from reports.findings import FindingView, finding_views
 from reports.models import ModelView, model_views
-from reports.rendering import environment, report_policy, style_text
+from reports.rendering import standalone
 from reports.sentences import verdict_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-    from jinja2 import Environment
 
     from diffing import FileChange, FilePatch
 
@@ -65,10 +60,4 @@ def report_html(document: Mapping[str, Any], patches: Iterable[tuple[FileChange,
         unknown=grouped(unknowns(diff, audit, artifacts)),
         files=tuple(file_views(patches, findings, rows_a_page=_REPORT_ROWS)),
     )
-    template = _environment().get_template("report.html")
-    return template.render(view=view, style=Markup(style_text()), policy=report_policy())  # noqa: S704 - our own stylesheet
-
-
-@functools.cache
-def _environment() -> Environment:
-    return environment()
+    return standalone("report.html", view)

@@ -53,16 +53,29 @@ def _printed(value: Any) -> Any:  # noqa: ANN401 - whatever a template prints
 
 @functools.cache
 def stylesheet(names: Sequence[str] = ("tokens.css", "parts.css", "diff.css", "chart.css")) -> str:
-    """The stylesheet of everything that this room's templates draw, as one text."""
+    """The stylesheet of what reports and pages share, or of the files named, as one text."""
     return "".join((STYLES / name).read_text(encoding="utf-8") for name in names)
 
 
-def style_text() -> str:
-    """What stands in the one style block of a report."""
-    return f"\n{stylesheet()}"
+def standalone(template: str, view: object, *more: str) -> str:
+    """A report as one HTML file that needs nothing else; ``more`` are stylesheets that only it needs.
+
+    Its own security policy allows its one style block by hash and nothing else.
+    """
+    style = Markup(_style_text(*more))  # noqa: S704 - our own stylesheet
+    return _reports().get_template(template).render(view=view, style=style, policy=report_policy(*more))
 
 
-def report_policy() -> str:
+@functools.cache
+def _reports() -> Environment:
+    return environment()
+
+
+def _style_text(*more: str) -> str:
+    return f"\n{stylesheet()}{stylesheet(more)}"
+
+
+def report_policy(*more: str) -> str:
     """The content security policy of a report: its style block by hash, nothing else. For the HTTP header too."""
-    hashed = base64.b64encode(hashlib.sha256(style_text().encode()).digest()).decode()
+    hashed = base64.b64encode(hashlib.sha256(_style_text(*more).encode()).digest()).decode()
     return f"default-src 'none'; style-src 'sha256-{hashed}'; base-uri 'none'; form-action 'none'"

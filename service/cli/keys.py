@@ -3,21 +3,16 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 import signoff
 from evidence import InputError, canonical, parse_json, sha256_hex
+from service.cli.folder import opened
 from service.cli.output import as_text, say, show, write
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from service.context import Context
 
 app = typer.Typer(help="Whose keys count, and from when until when.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -67,7 +62,7 @@ def waiting(data: _Data = None) -> None:
     """List the passkeys that were enrolled in the browser and do not count yet, with their attestation."""
     from service import passkeys  # noqa: PLC0415 - a second of imports that other commands need not wait for
 
-    with _opened(data) as context:
+    with opened(data) as context:
         found = [one for one in passkeys.enrolled(context) if not one.counts]
     show(
         "\n".join(
@@ -86,7 +81,7 @@ def accept(
     """Let a passkey count: put its key into the roots file, valid from now on."""
     from service import passkeys  # noqa: PLC0415 - as above
 
-    with _opened(data) as context:
+    with opened(data) as context:
         accepted = passkeys.accept(context, credential)
     show(f"{accepted.fingerprint} counts for {accepted.person_id}")
 
@@ -101,7 +96,7 @@ def open_session(
     from service.accounts import Accounts  # noqa: PLC0415 - as above
     from service.views import Person  # noqa: PLC0415 - as above
 
-    with _opened(data) as context:
+    with opened(data) as context:
         known = trust.roots(context).person(person)
         if known is None:
             raise InputError(f"{context.roots}: knows nobody of the id {person[:80]!r}; add them with a role first")
@@ -176,19 +171,7 @@ def apply_update(
     """Put signed roots in force, if enough administrators of the old and of the new signed, and log it."""
     from service import trust  # noqa: PLC0415 - as above
 
-    with _opened(data) as context:
+    with opened(data) as context:
         new, index = trust.apply_update(context, signoff.RootsUpdate.read(update.read_bytes(), str(update)))
     version = new.administration.version if new.administration else 0
     show(f"roots version {version} is in force, log entry {index}")
-
-
-@contextmanager
-def _opened(data: Path | None) -> Iterator[Context]:
-    from service.context import Context  # noqa: PLC0415 - as above
-    from service.settings import Settings  # noqa: PLC0415 - as above
-
-    context = Context.open(Settings(data_dir=data) if data else Settings())
-    try:
-        yield context
-    finally:
-        context.close()

@@ -14,6 +14,7 @@ import typer
 from evidence import VERSION, CountersignError
 from service.cli import (
     absolutes,
+    annexing,
     deciding,
     examining,
     keys,
@@ -39,7 +40,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for module in (examining, absolutes, models, signing, deciding, submitting, serving):
+for module in (examining, absolutes, models, annexing, signing, deciding, submitting, serving):
     module.register(app)
 logs.app.add_typer(witnesses.app, name="witness")
 app.add_typer(logs.app, name="log")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import signoff
+from service.cli.folder import opened
 from service.cli.output import as_text, leave, show
 
 if TYPE_CHECKING:
@@ -64,15 +65,10 @@ def simulate(
     Exit 1 if one is judged otherwise.
     """
     from service import simulation  # noqa: PLC0415 - brings the service's database, a second of imports
-    from service.context import Context  # noqa: PLC0415 - as above
-    from service.settings import Settings  # noqa: PLC0415 - as above
 
     tried = signoff.read_policy(policy)
-    context = Context.open(Settings(data_dir=data) if data else Settings())
-    try:
+    with opened(data) as context:
         rows = simulation.simulate(context, tried)
-    finally:
-        context.close()
     changed = [row for row in rows if row.now != row.then]
     if format == "json":
         document: Json = {

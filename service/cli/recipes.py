@@ -3,21 +3,16 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 import signoff
 from evidence import InputError, Severity, canonical, parse_json
+from service.cli.folder import opened
 from service.cli.output import as_text, say, show, write
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from service.context import Context
 
 app = typer.Typer(
     help="Recipes for builds of machines that retrain, and their lanes.", no_args_is_help=True, rich_markup_mode=None
@@ -56,7 +51,7 @@ def lane(
     """Make a lane's key, good for builds under a recipe and nothing else, and put it into the roots file."""
     from service import recipes  # noqa: PLC0415 - a second of imports that other commands need not wait for
 
-    with _opened(data) as context:
+    with opened(data, trusting=True) as context:
         key, known = recipes.make_lane(context, name)
     if not known:
         say("the roots are signed by administrators: put this key under build_lanes, then countersign keys propose")
@@ -100,7 +95,7 @@ def new(  # noqa: PLR0913, PLR0917 - one parameter an option
     )
     from service import recipes  # noqa: PLC0415 - as above
 
-    with _opened(data) as context:
+    with opened(data, trusting=True) as context:
         found = recipes.propose(context, change, revision, lane=lane, terms=terms, contract=contract)
     if out is not None:
         write(out, canonical(found.document))
@@ -116,7 +111,7 @@ def list_recipes(
     """List the recipes with their lanes, and whether builds are countersigned under them."""
     from service import recipes  # noqa: PLC0415 - as above
 
-    with _opened(data) as context:
+    with opened(data, trusting=True) as context:
         rows = [
             {
                 "digest": held.row.digest,
@@ -150,7 +145,7 @@ def stop(
     """Stop a recipe's lane: no build is countersigned any more, and those logged before still count."""
     from service import builds, recipes  # noqa: PLC0415 - as above
 
-    with _opened(data) as context:
+    with opened(data, trusting=True) as context:
         builds.stop(context, recipes.find(context, recipe), reason)
         index = recipes.find(context, recipe).row.stop_index
     show(f"stopped, log entry {index}")
@@ -170,17 +165,3 @@ def _bound(said: str) -> tuple[str, int, int]:
         return name, int(least), int(most)
     except ValueError as error:
         raise InputError(f"--bound {said[:80]!r}: write NAME=LEAST:MOST, whole numbers") from error
-
-
-@contextmanager
-def _opened(data: Path | None) -> Iterator[Context]:
-    from service import trust  # noqa: PLC0415 - as above
-    from service.context import Context  # noqa: PLC0415 - as above
-    from service.settings import Settings  # noqa: PLC0415 - as above
-
-    context = Context.open(Settings(data_dir=data) if data else Settings())
-    try:
-        trust.prepare(context)
-        yield context
-    finally:
-        context.close()
