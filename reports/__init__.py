@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from reports.files import FileView, ShownRow, file_views
     from reports.findings import Fact, FindingView, finding_anchor, finding_views
     from reports.highlight import DiffRow, file_anchor, highlighted
+    from reports.markdown import report_markdown
     from reports.models import ModelPage, ModelView, TableView, model_html, model_view, model_views
     from reports.page import ReportView, report_html
     from reports.plot import Chart, forest_plot
@@ -90,6 +91,7 @@ __all__ = [
     "read_engagement",
     "report_document",
     "report_html",
+    "report_markdown",
     "report_policy",
     "sarif_document",
     "stylesheet",

@@ -177,10 +177,10 @@ def review_command(  # noqa: PLR0913 - one parameter an option
     provenance_keys: _Keys = None,
     allowed_signers: _Signers = None,
     openpgp_keyring: _Keyring = None,
-    format: Annotated[str, typer.Option(help="json, html or sarif.")] = "json",  # noqa: A002 - the option's name
+    format: Annotated[str, typer.Option(help="json, html, markdown or sarif.")] = "json",  # noqa: A002 - the option's name
 ) -> None:
     """Diff and audit a change, and report. Without a panel the verdict is at best inconclusive."""
-    _one_of("--format", format, ("json", "html", "sarif"))
+    _one_of("--format", format, ("json", "html", "markdown", "sarif"))
     _inside(out, "")
     own = diffing.read_rules(rules) if rules else None
     whom = behavior.read_panel(panel) if panel else None
@@ -221,8 +221,10 @@ def review_command(  # noqa: PLR0913 - one parameter an option
                 write(out / f"model-{name}.json", as_text(model.to_json()))
         write(out / "report.json", as_text(document))
         write(out / "report.html", page)
-    findings = reports.sarif_document(result.to_json(), audited, found) if format == "sarif" else document
-    show(page if format == "html" else as_text(findings))
+    if format in {"html", "markdown"}:
+        show(page if format == "html" else reports.report_markdown(document))
+    else:
+        show(as_text(reports.sarif_document(result.to_json(), audited, found) if format == "sarif" else document))
     leave(Verdict(document["verdict"]).exit_code)
 
 
