@@ -34,9 +34,11 @@ if TYPE_CHECKING:
     from reports.sentences import behavior_sentence, code_sentence, verdict_of
     from reports.terminal import Screen, diff_text
     from reports.visible import visible, visible_html
+    from reports.words import CELL_MEANINGS
 
 __all__ = [
     "ANNEX_SCHEMA",
+    "CELL_MEANINGS",
     "REPORT_SCHEMA",
     "AbsoluteView",
     "AnnexBlock",

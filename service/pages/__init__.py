@@ -5,7 +5,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from service.pages import behavior, change, evidence_files, files, log, models, passkeys, queue, sign, since, style
+from service.pages import (
+    behavior,
+    change,
+    evidence_files,
+    files,
+    log,
+    models,
+    passkeys,
+    queue,
+    sign,
+    since,
+    style,
+    words,
+)
 from service.pages.doors import error_page, sign_in_page
 
 if TYPE_CHECKING:
@@ -24,5 +37,6 @@ routers: tuple[APIRouter, ...] = (
     evidence_files.router,
     log.router,
     passkeys.router,
+    words.router,
     style.router,
 )

@@ -23,6 +23,7 @@ from service.pages.passkeys import PasskeysPage
 from service.pages.queue import QueuePage
 from service.pages.sign import SignPage
 from service.pages.since import SincePage
+from service.pages.words import WordsPage
 
 if TYPE_CHECKING:
     from service.pages._common import View
@@ -40,6 +41,7 @@ VIEWS = (
     PasskeysPage,
     SignInPage,
     ErrorPage,
+    WordsPage,
 )
 SHARED = {"frame.html", "change_parts.html"}
 
