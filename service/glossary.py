@@ -51,8 +51,8 @@ _WORDS: Final = {
     "adjusted ratio": "What is left of the ratio once freshness, popularity or whatever the panel names is taken out.",
     "margin": "How much ratio is too much. It is set by the panel's owner before anything runs.",
     "minimum detectable ratio": (
-        "The smallest ratio that this panel would have found four times out of five. A smaller one may be there and not "
-        "be found."
+        "The smallest ratio that this panel would have found four times out of five. A smaller one may be there, and "
+        "not be found."
     ),
     "cell": "One slice for one cohort: the smallest thing that has a verdict.",
     "churn": "How much items move between two builds that differ in nothing that matters.",
