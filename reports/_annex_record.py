@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from evidence import Json
 
 _APPROVING: Final = frozenset({"APPROVED", "APPROVED_WITH_CONDITIONS"})
+_SEVERITIES: Final = ("critical", "high", "medium", "low", "info")
 _UNKNOWN: Final = {
     "absent": "no evidence of that kind",
     "not-analysed": "files or parts that could not be analysed",
@@ -35,14 +36,19 @@ def standing(revision: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def reviews(record: Mapping[str, Any]) -> list[Json]:
     """How many revisions there are, by verdict and by where they stand."""
-    revisions = record["revisions"]
+    revisions, more = record["revisions"], []
+    if record["unfinished"]:
+        more.append(f"{words.count(record['unfinished'], 'review')} of this period had not ended and is not in here.")
+    if record["earlier_signoffs"]:
+        decided = words.count(record["earlier_signoffs"], "sign-off")
+        more.append(f"{decided} of this period, on revisions that had arrived before it, is not in here either.")
     if not revisions:
-        return [text("No review in this period is on record.")]
-    verdicts = Counter(one["verdict"] or "could not be reviewed" for one in revisions)
-    states = Counter(one["state"] for one in revisions)
+        return [text("No review in this period is on record."), *map(text, more)]
+    verdicts, states = Counter(map(_verdict, revisions)), Counter(one["state"] for one in revisions)
     return [
         *table(("Verdict of the review", "Revisions"), [(key, str(verdicts[key])) for key in sorted(verdicts)]),
         *table(("Where it stands", "Revisions"), [(key, str(states[key])) for key in sorted(states)]),
+        *map(text, more),
     ]
 
 
@@ -50,60 +56,66 @@ def to_answer(record: Mapping[str, Any]) -> list[Json]:
     """What stands in the record against a plain positive."""
     revisions = record["revisions"]
     approved = [(one, [each for each in standing(one) if each["decision"] in _APPROVING]) for one in revisions]
-    undeclared = {one["id"] for one in record["people"] if one["declaration"] is None or one["declaration"]["conflict"]}
     counts = {
         "approved although the review did not pass": sum(any(one["override"] for one in by) for _, by in approved),
         "approved in the expedited lane": sum(any(one["expedited"] for one in by) for _, by in approved),
         "approved with conditions": sum(any(one["conditions"] for one in by) for _, by in approved),
-        "approved by somebody without a declaration of independence for this platform that held": sum(
-            any(one["person"] in undeclared for one in by) for _, by in approved
+        "approved by somebody whose declaration of independence did not hold or is not at hand": sum(
+            any(one["not_independent"] for one in by) for _, by in approved
+        ),
+        "with votes carried over from an earlier revision": sum(
+            any(one["carried"] is not None for one in by) for _, by in approved
+        ),
+        "countersigned by a machine under a recipe": sum(
+            one["build"] is not None and one["build"]["log_index"] is not None for one in revisions
         ),
         "run outside the sandbox": sum(one["unsafe"] for one in revisions),
-        "could not be reviewed": sum(one["error"] is not None for one in revisions),
+        "that could not be reviewed": sum(one["error"] is not None for one in revisions),
     }
     lines = [f"{words.count(number, 'revision')} {what}" for what, number in counts.items() if number]
     incidents = record["incidents"]
     if incidents:
         unsettled = sum(one["settled"] is None for one in incidents)
         lines.append(f"{words.count(len(incidents), 'incident')}, {unsettled} of them open")
-    none = "Nothing on record of the kinds counted here: overrides, hurry, conditions, missing declarations, failures."
+    none = f"Nothing on record of the kinds counted here: revisions {', '.join(counts)}; incidents."
     return listed(lines) or [text(none)]
 
 
-def independence(people: Sequence[Mapping[str, Any]], *, public: bool) -> list[Json]:
-    """Who signed and what they declared."""
+def independence(record: Mapping[str, Any], *, public: bool) -> list[Json]:
+    """Who signed, what they declare, and whether what their sign-offs name showed independence when they signed."""
     rows = []
-    for number, person in enumerate(people, 1):
-        who, declared = f"reviewer {number}" if public else person["name"], person["declaration"]
-        if declared is None:
-            rows.append((who, person["organization"], "none for this platform on record", "", ""))
-        else:
-            counts = f"{declared['signed_at'][:10]} until {declared['expires_at'][:10]}"
-            held = declared["conflict"] or "by its own words independent whenever they signed"
-            rows.append((who, person["organization"], declared["digest"], counts, held))
-    return table(("Signed by", "Organisation", "Declaration", "Counts", "What it comes to"), rows)
+    for number, person in enumerate(record["people"], 1):
+        declared = person["declaration"]
+        faults = Counter(
+            one["not_independent"] or "independent by its own words"
+            for each in record["revisions"]
+            for one in each["signoffs"]
+            if (one["person"], one["organization"]) == (person["id"], person["organization"])
+        )
+        found = "; ".join(f"{reason} ({words.count(faults[reason], 'sign-off')})" for reason in sorted(faults))
+        rows.append(
+            (
+                f"reviewer {number}" if public else person["name"],
+                person["organization"],
+                "none for this platform" if declared is None else declared["digest"],
+                "" if declared is None else f"{declared['signed_at'][:10]} until {declared['expires_at'][:10]}",
+                found,
+            )
+        )
+    return table(("Signed by", "Organisation", "Declaration now", "Counts", "When they signed"), rows)
 
 
 def criteria(record: Mapping[str, Any], *, public: bool) -> list[Json]:
     """What was asked of every change, and the thresholds, with the panels and policies that fixed them."""
     panels = _spans((one["panel"]["digest"], one["received"]) for one in record["revisions"] if one["panel"])
     policies = _spans((one["policy"], one["signed"]) for each in record["revisions"] for one in each["signoffs"])
-    margins = sorted({(one["slice"], one["margin"]) for each in record["revisions"] for one in each["margins"]})
-    named = [] if public else [(name, f"{margin:g}") for name, margin in margins]
-    widest = f"Margins of {len(margins)} slices: {margins_text(margins)}." if margins else ""
+    margins = {(one["slice"], one["margin"]) for each in record["revisions"] for one in each["margins"]}
+    named = [] if public else [(name, f"{margin:g}") for name, margin in sorted(margins)]
     return [
-        *table(("Panel", "First used", "Last used"), panels, "Committed to in the log before each run:"),
+        *table(("Panel", "First used", "Last used"), panels, "Committed to in the log, salted, before each run:"),
         *table(("Policy in force", "First signed under", "Last signed under"), policies, "Named by every sign-off:"),
-        *([text(widest)] if widest and public else []),
         *table(("Slice", "Margin of the ratio of exposure"), named),
     ]
-
-
-def margins_text(margins: Iterable[tuple[str, float]]) -> str:
-    """The range of margins in words."""
-    values = [margin for _, margin in margins]
-    low, high = min(values), max(values)
-    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
 
 
 def procedures(record: Mapping[str, Any]) -> list[Json]:
@@ -116,7 +128,7 @@ def procedures(record: Mapping[str, Any]) -> list[Json]:
     explained = {
         "diff": "base and head compared as code, configuration, dependencies and capabilities",
         "artifacts": "model files of base and head compared inside",
-        "audit": "base and head run side by side on a panel that the platform does not know, in a sandbox",
+        "audit": "base and head run side by side on a panel",
     }
     rows = [
         (name, str(found["run"]), str(sum(found.values()) - found["run"])) for name, found in sorted(probes.items())
@@ -144,34 +156,32 @@ def changes_of_method(record: Mapping[str, Any]) -> list[Json]:
 
 
 def results(record: Mapping[str, Any], *, public: bool) -> list[Json]:
-    """Every revision: what was found, what its cells came to, who decided what, and where that is logged."""
+    """Every revision: what was found, what its cells came to, who decided what, and where that is logged.
+
+    The public edition has verdicts alone: what a platform may know of an audit is no more.
+    """
     rows = []
     for one in record["revisions"]:
-        what = one["digest"] or one["head_commit"]
-        title = (
-            ()
-            if public
-            else (f"{one['repository']}: {one['title']} (change {one['change']}, revision {one['revision']})",)
-        )
-        findings = _counted(one["findings"], ("critical", "high", "medium"))
-        decisions = "; ".join(f"{each['decision']}, log entry {each['log_index']}" for each in one["signoffs"])
-        verdict = one["verdict"] or f"could not be reviewed: {one['error']}"
-        rows.append(
-            (one["received"][:10], *title, what, verdict, findings, _counted(one["cells"]), decisions or "none")
-        )
-    title = () if public else ("Change",)
-    columns = ("Received", *title, "Revision", "Verdict", "Findings", "Primary cells", "Decisions")
+        row = [one["received"][:10], one["digest"] or "no manifest", _verdict(one), _decisions(one)]
+        if not public:
+            named = f"{one['repository']}: {one['title']} ({_which(one)}), {one['head_commit']}"
+            row[1:1] = [named]
+            row += [_counted(one["findings"], _SEVERITIES), _counted(one["cells"])]
+        rows.append(row)
+    columns = ["Received", "Revision", "Verdict", "Decisions"]
+    if not public:
+        columns = ["Received", "Change", *columns[1:], "Findings", "Primary cells"]
     return table(columns, rows) or reviews(record)
 
 
 def evidence(record: Mapping[str, Any]) -> list[Json]:
     """The documents relied on, by digest."""
     rows = [
-        (one["digest"] or "", each["name"], each["digest"], each["made"] or "")
+        (one["digest"] or "", each["name"], each["digest"], each["made"] or "", "yes" if each["logged"] else "no")
         for one in record["revisions"]
         for each in one["evidence"]
     ]
-    return table(("Revision", "Document", "Digest", "Made"), rows)
+    return table(("Revision", "Document", "Digest", "Made", "In the log"), rows)
 
 
 def assurance(record: Mapping[str, Any]) -> list[Json]:
@@ -182,16 +192,34 @@ def assurance(record: Mapping[str, Any]) -> list[Json]:
     unknown: Counter[str] = Counter()
     for one in record["revisions"]:
         unknown.update(one["unknown"].keys())
-    seen = [text(f"Reviewers viewed {viewed} of {files} changed files and answered {answered} of {findings} findings "
-                 "that needed an answer, over all sign-offs that stand.")] if signed else []  # fmt: skip
+    seen = (
+        f"Over all sign-offs that stand, {viewed} of {files} changed files were viewed and {answered} of {findings} "
+        "findings, of any weight, answered."
+    )
     rows = [(_UNKNOWN[kind], str(number)) for kind, number in sorted(unknown.items())]
-    return [*seen, *table(("What the evidence cannot speak for", "Revisions with it"), rows)]
+    return [
+        *([text(seen)] if signed else []),
+        *table(("What the evidence cannot speak for", "Revisions with it"), rows),
+    ]
 
 
 def not_inspected(record: Mapping[str, Any]) -> list[Json]:
     """What reviewers said that they did not inspect, in their words."""
-    found = (each for one in record["revisions"] for each in standing(one))
-    return listed(dict.fromkeys(line for each in found for line in each["not_inspected"]))
+    found = ((one, line) for one in record["revisions"] for each in standing(one) for line in each["not_inspected"])
+    return listed(dict.fromkeys(f"{_which(one)}: {line}" for one, line in found))
+
+
+def environment(record: Mapping[str, Any]) -> list[Json]:
+    """Where the versions ran."""
+    audited = list(_audited(record))
+    unsafe = sum(one["unsafe"] for one in audited)
+    inside = words.count(len(audited) - unsafe, "revision")
+    said = (
+        f"Base and head of {inside} ran in a sandbox without a network, those of {unsafe} outside of one; on panels of "
+        "recorded requests, not on live traffic."
+    )
+    differs = "Where production differs from that, what is said here may not hold there (Art. 2(7))."
+    return [text(f"{said} {differs}")] if audited else []
 
 
 def notable_changes(record: Mapping[str, Any]) -> list[Json]:
@@ -208,6 +236,30 @@ def incidents(record: Mapping[str, Any], *, public: bool) -> list[Json]:
         for one in record["incidents"]
     ]  # fmt: skip
     return table(("Opened", "Kind", *(() if public else ("What",)), "Log entry", "Now"), rows)
+
+
+def _verdict(one: Mapping[str, Any]) -> str:
+    if one["verdict"] is not None:
+        return str(one["verdict"])
+    return "could not be reviewed" if one["error"] is not None else "superseded before its review had ended"
+
+
+def _decisions(one: Mapping[str, Any]) -> str:
+    said = [
+        f"{each['decision']}, log entry {each['log_index']}"
+        + ("" if each["carried"] is None else f", carried over by entry {each['carried']}")
+        for each in one["signoffs"]
+    ]
+    build = one["build"]
+    if build is not None and build["log_index"] is not None:
+        said.append(f"build {build['number']} countersigned under a recipe, log entry {build['log_index']}")
+    elif build is not None:
+        said.append("a build outside of its recipe")
+    return "; ".join(said) or "none"
+
+
+def _which(one: Mapping[str, Any]) -> str:
+    return f"change {one['change']}, revision {one['revision']}"
 
 
 def _audited(record: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -8,6 +8,8 @@ edition leaves out what names people, changes and repositories, and says which e
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
 ANNEX_SCHEMA: Final = "countersign/annex/v1"
 
 Edition = Literal["confidential", "public"]
-_NAMES: Final = "it names people, changes or repositories"
+_NAMES: Final = "what names people, changes, repositories or slices of a panel"
+_CONCLUSIONS: Final = re.compile(r"C\.[12]|[DE][0-9]+\.1")
 
 
 @dataclass(slots=True)
@@ -46,29 +49,34 @@ class _Writer:
         title: str,
         *,
         record: Sequence[Json] = (),
-        auditor: str | None = None,
+        auditor: str | Sequence[Json] | None = None,
         ask: str | None = None,
-        hide: Literal["", "record", "all"] = "",
+        hide: Literal["", "columns", "record", "all"] = "",
     ) -> None:
-        """One entry. ``ask`` is what the auditor has to add while ``auditor`` is None; ``hide`` is never public."""
+        """One entry. ``ask`` is what the auditor has to add while ``auditor`` is None; ``hide`` is never public.
+
+        With "columns" the record's blocks have been made without what names anything.
+        """
         section = self.sections[-1]
         number = f"{section['section']}.{len(section['entries']) + 1}"
         self.numbers.add(number)
-        record_blocks = [{"from": "record", **block} for block in record]
-        auditor_blocks = [] if auditor is None else [{"from": "auditor", **text(auditor)}]
-        shown, why = [*record_blocks, *auditor_blocks], None
-        if self.public and number in self.withhold:
+        said: Sequence[Json] = [text(auditor)] if isinstance(auditor, str) else auditor or ()
+        recorded = [{"from": "record", **block} for block in record]
+        added = [{"from": "auditor", **block} for block in said]
+        shown, why = [*recorded, *added], None
+        if self.public and shown and number in self.withhold:
             shown, why = [], self.reason
-        elif self.public and hide:
-            shown, why = ([] if hide == "all" else auditor_blocks), _NAMES
-        left_out = len(shown) < len(record_blocks) + len(auditor_blocks)
+        elif self.public and hide == "columns" and recorded:
+            why = _NAMES
+        elif self.public and hide and (recorded or (hide == "all" and added)):
+            shown, why = ([] if hide == "all" else added), _NAMES
         section["entries"].append(
             {
                 "number": number,
                 "title": title,
                 "blocks": shown,
                 "missing": ask if auditor is None else None,
-                "withheld": why if left_out else None,
+                "withheld": why,
             }
         )
 
@@ -101,6 +109,9 @@ def annex_document(engagement: Engagement, record: Mapping[str, Any], *, edition
         _obligation(writer, one, record)
     _others(writer, engagement, record)
     _signature(writer, engagement)
+    open_ = sorted(number for number in writer.withhold if _CONCLUSIONS.fullmatch(number))
+    if open_:
+        raise InputError(f"confidential.withhold: {open_[0]} is a conclusion, which is what is published: leave it out")
     unknown = sorted(writer.withhold - writer.numbers)
     if unknown:
         raise InputError(f"confidential.withhold: this annex has no entry {unknown[0]}")
@@ -114,6 +125,10 @@ def annex_document(engagement: Engagement, record: Mapping[str, Any], *, edition
         "until": record["until"],
         "log": record["log"],
         "opinion": None if whole is None else whole.value,
+        "commitments": [
+            {"name": _name(one), "opinion": one.conclusion.value if one.conclusion else None}
+            for one in engagement.commitments
+        ],
         "sections": writer.sections,
         "missing": [entry["number"] for entry in entries if entry["missing"] is not None],
         "withheld": [entry["number"] for entry in entries if entry["withheld"] is not None],
@@ -144,8 +159,7 @@ def _general(writer: _Writer, engagement: Engagement, record: Mapping[str, Any])
 
 def _organizations(writer: _Writer, engagement: Engagement, record: Mapping[str, Any]) -> None:
     each, people = engagement.organizations, record["people"]
-    signed = {one["id"]: sum(who["person"] == one["id"] for rev in record["revisions"] for who in rev["signoffs"])
-              for one in people}  # fmt: skip
+    signed = Counter((one["person"], one["organization"]) for each in record["revisions"] for one in each["signoffs"])
     writer.section("B", "Auditing organisations")
     writer.entry(
         "Organisations",
@@ -157,7 +171,7 @@ def _organizations(writer: _Writer, engagement: Engagement, record: Mapping[str,
         "The team",
         record=table(
             ("Signed on record", "Organisation", "Sign-offs"),
-            [(one["name"], one["organization"], str(signed[one["id"]])) for one in people],
+            [(one["name"], one["organization"], str(signed[one["id"], one["organization"]])) for one in people],
         ),
         auditor=lines(_member(one) for one in engagement.team),
         ask="everybody in the team with organisation, contact and role",
@@ -166,7 +180,8 @@ def _organizations(writer: _Writer, engagement: Engagement, record: Mapping[str,
     writer.entry("Qualifications", auditor=_of_each(each, "qualifications"), ask="what qualifies each, with documents")
     writer.entry(
         "Independence",
-        record=held.independence(people, public=writer.public),
+        record=held.independence(record, public=writer.public),
+        hide="columns",
         auditor=_of_each(each, "independence"),
         ask="each organisation's declaration of interests, and how it meets Art. 37(3) of Regulation (EU) 2022/2065",
     )
@@ -184,7 +199,7 @@ def _summary(
         auditor=None if whole is None else whole.value,
         ask="a conclusion on every obligation; one negative makes the whole negative (Art. 8)",
     )
-    writer.entry("Conclusions", record=table(("Obligation or commitment", "Conclusion"), conclusions))
+    writer.entry("Conclusions, and opinions on commitments", auditor=table(("On", "Conclusion"), conclusions))
     writer.entry("Reviews on record", record=held.reviews(record))
     writer.entry("What conclusions have to speak to", record=held.to_answer(record))
 
@@ -198,11 +213,12 @@ def _obligation(writer: _Writer, one: Obligation, record: Mapping[str, Any]) -> 
         auditor=None
         if one.conclusion is None or one.justification is None
         else f"{one.conclusion.value}: {one.justification}",
-        ask="the conclusion (positive, positive with comments, negative) and its justification",
+        ask="the conclusion (positive, positive with comments, negative, or that none could be reached) and why",
     )
     writer.entry(
         "Criteria and materiality thresholds",
         record=held.criteria(known, public=public) if known else (),
+        hide="columns",
         auditor=one.criteria,
         ask="the criteria and thresholds, set before the work (Art. 10), in terms of this obligation",
     )
@@ -221,6 +237,7 @@ def _obligation(writer: _Writer, one: Obligation, record: Mapping[str, Any]) -> 
     writer.entry(
         "Results, tests included",
         record=held.results(known, public=public) if known else (),
+        hide="columns",
         auditor=one.results,
         ask="what the procedures gave, in terms of this obligation",
     )
@@ -245,7 +262,7 @@ def _obligation(writer: _Writer, one: Obligation, record: Mapping[str, Any]) -> 
     )
     writer.entry("Notable changes of the system", record=held.notable_changes(known) if known else (), hide="record")
     writer.entry("Other observations", auditor=one.observations)
-    wanted = one.conclusion is not None and one.conclusion is not Conclusion.POSITIVE
+    wanted = one.conclusion in {Conclusion.NEGATIVE, Conclusion.POSITIVE_WITH_COMMENTS}
     writer.entry(
         "Recommendations, each with its time",
         auditor=lines(f"{each.text} (within {each.within})" for each in one.recommendations),
@@ -258,15 +275,12 @@ def _others(writer: _Writer, engagement: Engagement, record: Mapping[str, Any]) 
     writer.section("F", "Third parties consulted")
     writer.entry("Who and what about", auditor=lines(f"{one.name}: {one.what}" for one in third), ask="each, or nobody")
     writer.section("G", "Other information")
-    writer.entry("Rollouts and decisions that do not fit", record=held.incidents(record, public=writer.public))
+    writer.entry(
+        "Rollouts and decisions that do not fit", record=held.incidents(record, public=writer.public), hide="columns"
+    )
     writer.entry(
         "The environment of the tests",
-        record=[
-            text(
-                "Base and head ran in a sandbox without a network, on panels of requests that are not the platform's "
-                "own traffic. Where production differs from it, what is said here may not hold there (Art. 2(7))."
-            )
-        ],
+        record=held.environment(record),
         ask="how the environment differs from production",
         auditor=engagement.environment,
     )

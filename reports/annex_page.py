@@ -55,6 +55,7 @@ class AnnexView:
     until: str
     edition: str
     opinion: str
+    commitments: tuple[tuple[str, str], ...]
     checkpoint: str
     sections: tuple[AnnexSection, ...]
     missing: tuple[str, ...]
@@ -70,6 +71,7 @@ def annex_view(document: Mapping[str, Any]) -> AnnexView:
         until=document["until"],
         edition=document["edition"],
         opinion=document["opinion"] or "not given yet",
+        commitments=tuple((one["name"], one["opinion"] or "not given yet") for one in document["commitments"]),
         checkpoint="" if document["log"] is None else document["log"]["checkpoint"],
         sections=tuple(
             AnnexSection(one["section"], one["title"], tuple(_entry(each) for each in one["entries"]))

@@ -26,9 +26,13 @@ _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, ma
 
 
 class Conclusion(StrEnum):
-    """What an auditor concludes, worst first: Delegated Regulation (EU) 2024/436, Art. 8."""
+    """What an auditor concludes, worst first: Delegated Regulation (EU) 2024/436, Art. 8.
+
+    That none can be reached is to be explained (Regulation (EU) 2022/2065, Art. 37(5)).
+    """
 
     NEGATIVE = "negative"
+    NONE_POSSIBLE = "none could be reached"
     POSITIVE_WITH_COMMENTS = "positive with comments"
     POSITIVE = "positive"
 
@@ -136,10 +140,12 @@ class Engagement(_Part):
     confidential: Confidential = Confidential()
 
 
-# What a review of recommenders bears on (Regulation (EU) 2022/2065), where the auditor names no obligation.
+# What there is on recommenders in Regulation (EU) 2022/2065, where the auditor names no obligation.
 USUAL = (
     Obligation(article="Art. 34(1), (2)", title="risk assessment: recommender systems", recommender=True),
     Obligation(article="Art. 35(1)(d)", title="testing and adapting recommender systems", recommender=True),
+    Obligation(article="Art. 27", title="what is told of the parameters of recommender systems"),
+    Obligation(article="Art. 38", title="an option that is not based on profiling"),
 )
 
 
@@ -168,13 +174,8 @@ def read_engagement(path: Path) -> Engagement:
 
 
 def opinion(conclusions: Iterable[Conclusion | None]) -> Conclusion | None:
-    """The opinion of conclusions (Art. 8): negative if one is, positive if all are; None while one is missing.
-
-    One negative makes the whole negative also while others are missing. No conclusion at all is no opinion.
-    """
-    given = list(conclusions)
-    if Conclusion.NEGATIVE in given:
-        return Conclusion.NEGATIVE
-    if not given or None in given:
+    """The opinion of conclusions (Art. 8): the worst of them; None while one is missing, unless one is negative."""
+    given = set(conclusions)
+    if Conclusion.NEGATIVE not in given and None in given:
         return None
-    return Conclusion.POSITIVE_WITH_COMMENTS if Conclusion.POSITIVE_WITH_COMMENTS in given else Conclusion.POSITIVE
+    return next((one for one in Conclusion if one in given), None)

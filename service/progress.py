@@ -6,12 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from evidence import NotFoundError
 from service.arrivals import now
 from service.database import Change, EventRow, MakerRow, RevisionRow
-from service.life import FINAL, State, move
+from service.life import ARTIFACTS_COMPARED, FINAL, State, move
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -182,6 +182,22 @@ def advance(database: Database, revision_id: int, to: State, **values: Any) -> b
         for name, value in values.items():
             setattr(revision, name, value)
         happened(session, revision_id, to.value)
+    return True
+
+
+def begin_again(database: Database, revision_id: int) -> bool:
+    """Set a review back to its arrival, to be handed over anew; what it had found is forgotten.
+
+    False, and nothing changes, if it has ended: its documents may have been signed.
+    """
+    with database.write() as session:
+        revision = session.get_one(RevisionRow, revision_id)
+        if State(revision.state) in FINAL:
+            return False
+        revision.state, revision.since, revision.dispatched_at = State.RECEIVED, now(), None
+        revision.diff_digest = revision.artifacts_digest = revision.audit_digest = revision.public_digest = None
+        found = (State.DIFFED.value, ARTIFACTS_COMPARED, State.AUDITED.value)
+        session.execute(delete(EventRow).where(EventRow.revision_id == revision_id, EventRow.what.in_(found)))
     return True
 
 

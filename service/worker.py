@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from evidence import ConflictError
-from service import builds, expiry, incidents, ledger, progress, statuses, steps, workflows
+from service import builds, expiry, incidents, ledger, progress, signing, statuses, steps, workflows
 from service.arrivals import now
 from service.database import RevisionRow
 from service.life import MOVES, State
@@ -28,6 +28,7 @@ _DISPATCH_SECONDS = 1.0
 _EXPIRY_EVERY = timedelta(minutes=1)
 _REVIEWS_AT_ONCE = 8  # most of them wait for an audit
 _POSTS_AT_ONCE = 8
+_UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
 _GIVEN_UP = ReviewError(
     "given-up",
     "the review could not be finished; the reviewer sees why",
@@ -159,17 +160,29 @@ class Worker:
             incidents.look(self._context, now())
 
     def _take_over(self) -> None:
-        """Begin again what an earlier version of the steps had not finished: it would never be taken up otherwise."""
-        earlier = [
-            status
-            for status in DBOS.list_workflows(status=["PENDING", "ENQUEUED", "DELAYED"], load_output=False)
-            if status.app_version != workflows.VERSION
-        ]
-        with self._context.database.write() as session:
-            ids = [status.workflow_id for status in earlier]
-            session.execute(update(RevisionRow).where(RevisionRow.workflow_id.in_(ids)).values(dispatched_at=None))
-        for status in earlier:
+        """Begin again what a process of another version left in the middle: recovery would never take it up.
+
+        Nothing of an unfinished review is kept, so that no verdict joins documents of two versions; one that has ended
+        gets what comes after it. The other process must have ended before this one starts.
+        """
+        for status in DBOS.list_workflows(status=_UNFINISHED, load_output=False):
+            if status.app_version == workflows.VERSION:
+                continue
+            revision_id = int((status.input or {"args": [0]})["args"][0])
+            if status.name == workflows.arrival.__name__:
+                ended = not progress.begin_again(self._context.database, revision_id)
+                if ended:
+                    self._after_review(revision_id)
+            self._untold.add(revision_id)
             DBOS.delete_workflow(status.workflow_id)
+
+    def _after_review(self, revision_id: int) -> None:
+        """What follows a verdict, done again without harm if it was done."""
+        try:
+            signing.carry_over(self._context, revision_id)
+            steps.countersign(self._context, revision_id)
+        except Exception:
+            log.exception("what follows the review of revision %d could not be done", revision_id)
 
     def _give_up(self) -> None:
         """Fail the revisions whose workflow was recovered too often: something about them ends the process."""

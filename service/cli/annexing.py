@@ -45,12 +45,12 @@ def annex_command(
         raise InputError(f"--format {format}: html or json")
     edition: Literal["public", "confidential"] = "public" if public else "confidential"
     given = reports.Engagement() if engagement is None else reports.read_engagement(engagement)
-    with opened(data) as context:
+    with opened(data, existing=True) as context:
         record = annexes.record(context, platform, since.date(), until.date())
     document = reports.annex_document(given, record, edition=edition)
     content = as_text(document) if format == "json" else reports.annex_html(document)
     if out is None:
         show(content)
     else:
-        write(out, content)
+        write(out, content, mode=0o644 if public else 0o600)
     say(f"{len(record['revisions'])} revisions; {len(document['missing'])} entries are the auditor's to add")

@@ -6,6 +6,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from evidence import InputError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -14,16 +16,22 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def opened(data: Path | None, *, trusting: bool = False) -> Iterator[Context]:
+def opened(data: Path | None, *, trusting: bool = False, existing: bool = False) -> Iterator[Context]:
     """The data folder, closed afterwards; with policy, roots and keys made where they are missing if ``trusting``.
 
     Imports are within: they take a second that other commands need not wait for.
+
+    Raises:
+        InputError: ``existing``, and no service has worked there.
     """
     from service import trust  # noqa: PLC0415 - as above
     from service.context import Context  # noqa: PLC0415 - as above
     from service.settings import Settings  # noqa: PLC0415 - as above
 
-    context = Context.open(Settings(data_dir=data) if data else Settings())
+    settings = Settings(data_dir=data) if data else Settings()
+    if existing and not (settings.data / "countersign.sqlite").is_file():
+        raise InputError(f"{settings.data}: no service has worked here; --data takes its data folder")
+    context = Context.open(settings)
     try:
         if trusting:
             trust.prepare(context)

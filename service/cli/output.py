@@ -47,12 +47,12 @@ def as_text(document: Json) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def write(path: Path, content: str | bytes) -> None:
+def write(path: Path, content: str | bytes, *, mode: int = 0o644) -> None:
     """Write a file whole or not at all. InputError if its folder is not there."""
     if not path.parent.is_dir():
         raise InputError(f"{path.parent}: no such folder")
     data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
-    write_durably(path, data, mode=0o644)
+    write_durably(path, data, mode=mode)
 
 
 def leave(status: int) -> NoReturn:

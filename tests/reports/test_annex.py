@@ -77,6 +77,7 @@ def _signoff(**changes: Any) -> dict[str, Any]:
         "signed": "2026-05-02T10:00:00Z",
         "expires": "2026-08-02T10:00:00Z",
         "log_index": 41,
+        "carried": None,
         "superseded": False,
         "meaning": "secret words",
         "conditions": [],
@@ -85,6 +86,7 @@ def _signoff(**changes: Any) -> dict[str, Any]:
         "expedited": None,
         "policy": f"sha256:{'e' * 64}",
         "declaration": f"sha256:{'d' * 64}",
+        "not_independent": None,
         "files": 4,
         "viewed": 3,
         "waived": 1,
@@ -101,15 +103,15 @@ def _revision(**changes: Any) -> dict[str, Any]:
         "repository": "secret/repository",
         "title": "Secret title",
         "target": "refs/heads/main",
-        "head_commit": "1" * 40,
+        "head_commit": "5ec4e7" * 6 + "5ec4",
         "digest": f"sha256:{'a' * 64}",
         "state": "signed",
         "verdict": "pass",
         "error": None,
         "received": "2026-05-01T10:00:00Z",
         "evidence": [
-            {"name": "diff", "digest": f"sha256:{'b' * 64}", "made": "2026-05-01T10:01:00Z"},
-            {"name": "audit", "digest": f"sha256:{'c' * 64}", "made": "2026-05-01T10:02:00Z"},
+            {"name": "diff", "digest": f"sha256:{'b' * 64}", "made": "2026-05-01T10:01:00Z", "logged": True},
+            {"name": "audit", "digest": f"sha256:{'c' * 64}", "made": "2026-05-01T10:02:00Z", "logged": False},
         ],
         "findings": {"high": 2, "low": 1},
         "unknown": {"not-analysed": 3},
@@ -120,6 +122,7 @@ def _revision(**changes: Any) -> dict[str, Any]:
         "unsafe": False,
         "version": "0.1.0",
         "signoffs": [_signoff()],
+        "build": None,
         **changes,
     }
 
@@ -130,6 +133,8 @@ def _record(*revisions: dict[str, Any], **changes: Any) -> dict[str, Any]:
         "from": "2026-01-01",
         "until": "2026-12-31",
         "repositories": ["secret/repository"],
+        "unfinished": 0,
+        "earlier_signoffs": 0,
         "log": {"size": 42, "checkpoint": "example.org/log\n42\nAAAA\n"},
         "revisions": list(revisions or (_revision(),)),
         "people": [{"id": "secret-ada", "name": "Secret Ada", "organization": "Independent", "declaration": None}],
@@ -198,7 +203,9 @@ def test_each_block_says_whose_words_it_is_and_a_machine_concludes_nothing() -> 
     document = annex_document(Engagement(), _record(_revision(verdict="fail")), edition="confidential")
     assert document["opinion"] is None
     entries = _entries(document)
-    assert {block["from"] for entry in entries.values() for block in entry["blocks"]} == {"record"}
+    blocks = {number: {block["from"] for block in entry["blocks"]} for number, entry in entries.items()}
+    assert [number for number, origins in blocks.items() if "auditor" in origins] == ["C.2"]
+    assert entries["C.2"]["blocks"][0]["rows"][0][1] == "to be added"
     assert "C.1" in document["missing"]
     assert entries["D1.1"]["blocks"] == []
 
@@ -221,6 +228,9 @@ def test_the_record_speaks_only_where_it_is_evidence(tmp_path: Path) -> None:
         (["negative", "positive"], "negative"),
         (["negative", None], "negative"),
         (["positive with comments", None], None),
+        (["none could be reached", "positive"], "none could be reached"),
+        (["none could be reached", "negative"], "negative"),
+        (["none could be reached", None], None),
     ],
 )
 def test_one_negative_makes_the_whole_negative(given: list[str | None], whole: str | None) -> None:
@@ -242,7 +252,9 @@ def test_anything_but_positive_needs_recommendations_with_their_time(tmp_path: P
 
 
 def test_the_public_edition_names_nobody_and_says_what_it_leaves_out() -> None:
-    revision = _revision(signoffs=[_signoff(override="secret reason", conditions=["secret condition"])])
+    revision = _revision(
+        signoffs=[_signoff(override="secret reason", conditions=["secret condition"])], cells={"amplified": 1}
+    )
     declared = {
         "platform": "tiny",
         "organization": "Independent",
@@ -250,7 +262,6 @@ def test_the_public_edition_names_nobody_and_says_what_it_leaves_out() -> None:
         "signed_at": "2026-01-01T00:00:00Z",
         "expires_at": "2027-01-01T00:00:00Z",
         "digest": f"sha256:{'d' * 64}",
-        "conflict": None,
     }
     record = _record(revision, _revision(digest=None, verdict=None, error="raised", panel=None, signoffs=[]))
     for people in (record["people"], [record["people"][0] | {"declaration": declared}]):
@@ -259,18 +270,20 @@ def test_the_public_edition_names_nobody_and_says_what_it_leaves_out() -> None:
             for edition in ("confidential", "public")
         )
         assert "secret" in json.dumps(confidential)
-        for shown in (json.dumps(public), annex_html(public)):
-            assert "secret" not in shown.lower()
-        assert set(public["withheld"]) == {"A.6", "B.2", "D1.8", "D1.9", "D2.8", "D2.9"}
+        for shown in (json.dumps(public), annex_html(public).partition("<body")[2]):
+            for word in ("secret", "5ec4e7", "amplified", "1.25"):
+                assert word not in shown.lower(), word
+        hidden = {f"D{number}.{entry}" for number in (1, 2) for entry in (2, 5, 8, 9)}
+        assert set(public["withheld"]) == {"A.6", "B.2", "B.4", "G.1", *hidden}
         assert confidential["withheld"] == []
         assert f"sha256:{'a' * 64}" in _words(_entries(public)["D1.5"])
 
 
 def test_an_auditor_withholds_entries_with_a_reason(tmp_path: Path) -> None:
-    text = WHOLE + '[confidential]\nwithhold = ["A.3", "D1.5"]\nreason = "security"\n'
+    text = WHOLE + '[confidential]\nwithhold = ["A.3", "D1.7"]\nreason = "security"\n'
     public = annex_document(_read(tmp_path, text), _record(), edition="public")
     entries = _entries(public)
-    for number in ("A.3", "D1.5"):
+    for number in ("A.3", "D1.7"):
         assert entries[number]["blocks"] == []
         assert entries[number]["withheld"] == "security"
         assert number in public["withheld"]
@@ -283,6 +296,8 @@ def test_an_auditor_withholds_entries_with_a_reason(tmp_path: Path) -> None:
     ("more", "complaint"),
     [
         ('[confidential]\nwithhold = ["A.3"]\n', "confidential.reason does not say why"),
+        ('[confidential]\nwithhold = ["C.1"]\nreason = "x"\n', "C.1 is a conclusion"),
+        ('[confidential]\nwithhold = ["D1.1"]\nreason = "x"\n', "D1.1 is a conclusion"),
         ('[confidential]\nwithhold = ["Z.1"]\nreason = "x"\n', "this annex has no entry Z.1"),
     ],
 )
@@ -322,23 +337,61 @@ def test_bytes_that_are_no_text_and_no_file_are_refused(tmp_path: Path) -> None:
 
 
 def test_what_a_conclusion_has_to_speak_to_is_counted() -> None:
-    by = _signoff(override="why", expedited="why", conditions=["one"], decision="APPROVED_WITH_CONDITIONS")
-    record = _record(_revision(signoffs=[by], unsafe=True), _revision(error="raised", signoffs=[]))
-    words = _words(_entries(annex_document(Engagement(), record, edition="confidential"))["C.4"])
+    by = _signoff(
+        override="why",
+        expedited="why",
+        conditions=["one"],
+        decision="APPROVED_WITH_CONDITIONS",
+        carried=43,
+        not_independent="it expired",
+    )
+    build = {"recipe": f"sha256:{'9' * 64}", "number": 7, "log_index": 50, "outside": None}
+    record = _record(
+        _revision(signoffs=[by], unsafe=True),
+        _revision(error="raised", verdict=None, signoffs=[]),
+        _revision(state="superseded", verdict=None, signoffs=[], build=build),
+        unfinished=2,
+        earlier_signoffs=3,
+    )
+    entries = _entries(annex_document(Engagement(), record, edition="confidential"))
     for line in (
         "1 revision approved although the review did not pass",
         "1 revision approved in the expedited lane",
         "1 revision approved with conditions",
-        "1 revision approved by somebody without a declaration",
+        "1 revision approved by somebody whose declaration of independence did not hold",
+        "1 revision with votes carried over",
+        "1 revision countersigned by a machine under a recipe",
         "1 revision run outside the sandbox",
-        "1 revision could not be reviewed",
+        "1 revision that could not be reviewed",
         "1 incident, 1 of them open",
     ):
-        assert line in words
+        assert line in _words(entries["C.4"])
+    results = _words(entries["D1.5"])
+    for words in (
+        "log entry 41, carried over by entry 43",
+        "build 7 countersigned under a recipe, log entry 50",
+        "could not be reviewed",
+        "superseded before its review had ended",
+        "2 high, 1 low",
+    ):
+        assert words in results
+    assert "it expired (1 sign-off)" in _words(entries["B.4"])
+    assert "2 reviews of this period had not ended" in _words(entries["C.3"])
+    assert "3 sign-offs of this period, on revisions that had arrived before it" in _words(entries["C.3"])
     replaced = _record(_revision(signoffs=[by | {"superseded": True}]), people=[], incidents=[])
     assert "Nothing on record" in _words(
         _entries(annex_document(Engagement(), replaced, edition="confidential"))["C.4"]
     )
+
+
+def test_a_commitment_has_an_opinion_of_its_own(tmp_path: Path) -> None:
+    text = WHOLE + '[[commitments]]\narticle = "Code"\ntitle = "on disinformation"\nconclusion = "negative"\n'
+    document = annex_document(_read(tmp_path, text), _record(), edition="confidential")
+    assert document["opinion"] == "positive"
+    assert document["commitments"] == [{"name": "Code, on disinformation", "opinion": "negative"}]
+    page = annex_html(document)
+    assert "Opinion on the obligations: positive" in page
+    assert "Opinion on Code, on disinformation: <b>negative</b>" in page
 
 
 def test_a_change_of_method_within_the_period_is_disclosed() -> None:

@@ -78,6 +78,10 @@ def test_the_record_holds_what_was_reviewed_decided_and_rolled_out(
         "APPROVED_WITH_CONDITIONS", WHO.name, ["secret condition"]
     )  # fmt: skip
     assert signoff["not_inspected"]
+    assert signoff["not_independent"] == "it names the general declaration only"
+    assert [one["logged"] for one in first["evidence"]] == [True, True]
+    assert [one["logged"] for one in second["evidence"]] == [False, False]
+    assert (record["unfinished"], record["earlier_signoffs"]) == (0, 0)
     assert trust.log_reader(context).entry(signoff["log_index"])
     assert (second["verdict"], second["error"]) == ("inconclusive", None)
     assert [(one["id"], one["declaration"]) for one in record["people"]] == [("reviewer", None)]
@@ -87,6 +91,7 @@ def test_the_record_holds_what_was_reviewed_decided_and_rolled_out(
 
     nothing = annexes.record(context, "tiny", TODAY + 30 * DAY, TODAY + 31 * DAY)
     assert (nothing["revisions"], nothing["people"], nothing["incidents"]) == ([], [], [])
+    assert nothing["earlier_signoffs"] == 0
     with pytest.raises(InputError, match="is before the first"):
         annexes.record(context, "tiny", TODAY, TODAY - DAY)
     with pytest.raises(NotFoundError, match=r"no platform 'other' in .*; there is tiny"):
@@ -114,11 +119,13 @@ def _the_command_writes_it(house: Any, annex: Callable[..., Said]) -> None:
     assert annex(*days, "--out", out).status == 0
     page = out.read_bytes()
     assert b"Secret title" in page
+    assert out.stat().st_mode & 0o777 == 0o600
     for wrong, complaint in (
         (("--format", "pdf"), "--format pdf: html or json"),
         (("--engagement", place / "none.toml"), "none.toml: cannot be read: No such file"),
         (("--until", "2026-13-01"), "'2026-13-01' does not match"),
         (("--until", "2020-01-01"), "is before the first"),
+        (("--data", place), "no service has worked here"),
     ):
         refusal = annex(*days, *wrong, "--out", out)
         assert refusal.status == 2

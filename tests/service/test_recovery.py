@@ -89,12 +89,15 @@ def evidence(process: Process) -> Any:
 
 
 def earlier_version(process: Process) -> None:
-    """As if the process that was killed had been of another version."""
-    engine = create_engine(f"sqlite:///{process.house.place}/data/dbos.sqlite")
-    with engine.begin() as connection:
-        of_before = "UPDATE workflow_status SET application_version = 'workflows-0' WHERE status != 'SUCCESS'"
-        assert connection.execute(text(of_before)).rowcount > 0
-    engine.dispose()
+    """As if the process that was killed had been of another version, and had compared otherwise."""
+    for file, of_before in (
+        ("dbos", "UPDATE workflow_status SET application_version = 'workflows-0' WHERE status != 'SUCCESS'"),
+        ("countersign", "UPDATE revision SET diff_digest = 'sha256:' || hex(zeroblob(32))"),
+    ):
+        engine = create_engine(f"sqlite:///{process.house.place}/data/{file}.sqlite")
+        with engine.begin() as connection:
+            assert connection.execute(text(of_before)).rowcount > 0
+        engine.dispose()
 
 
 def reviewed_with_kills(

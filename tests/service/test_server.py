@@ -21,6 +21,7 @@ from service.app import create_app
 from service.life import State
 from service.server import configure_logging
 from service.views import ReviewError
+from service.workflows import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,18 +66,24 @@ def test_a_second_worker_in_the_process_is_refused_and_the_first_goes_on(
 
 
 @pytest.mark.sandbox
-def test_a_review_that_was_done_stays_done_though_its_workflow_was_given_up(house: Any) -> None:
-    """As when the process was killed over and over after the verdict, before the workflow's own end."""
+@pytest.mark.parametrize("left", [("MAX_RECOVERY_ATTEMPTS_EXCEEDED", VERSION), ("PENDING", "workflows-0")])
+def test_a_review_that_was_done_stays_done_though_its_workflow_did_not_end(house: Any, left: tuple[str, str]) -> None:
+    """As when the process was killed after the verdict, over and over or before an upgrade."""
     with TestClient(create_app(house.settings)) as client:
         house.deliver(client, house.pull(house.branch("quiet", {"README": "words\n"})))
         assert finished(client).state is State.READY
+        before = progress.job(client.app.state.context.database, 1)  # type: ignore[attr-defined]
     engine = create_engine(f"sqlite:///{house.place}/data/dbos.sqlite")
     with engine.begin() as connection:
-        given_up = "UPDATE workflow_status SET status = 'MAX_RECOVERY_ATTEMPTS_EXCEEDED' WHERE name = 'arrival'"
-        assert connection.execute(text(given_up)).rowcount == 1
-    engine.dispose()
+        left_so = "UPDATE workflow_status SET status = :status, application_version = :version WHERE name = 'arrival'"
+        assert connection.execute(text(left_so), {"status": left[0], "version": left[1]}).rowcount == 1
     with TestClient(create_app(house.settings)) as client:
         assert finished(client).state is State.READY
+        assert progress.job(client.app.state.context.database, 1) == before  # type: ignore[attr-defined]
+    with engine.begin() as connection:
+        unfinished = "SELECT count(*) FROM workflow_status WHERE status IN ('PENDING', 'ENQUEUED') AND name = 'arrival'"
+        assert connection.execute(text(unfinished)).scalar() == 0
+    engine.dispose()
 
 
 @pytest.mark.sandbox
