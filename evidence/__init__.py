@@ -26,6 +26,7 @@ from evidence.errors import (
     SandboxMissingError,
     SlatesError,
     TooLargeError,
+    TooManyError,
     VerificationError,
 )
 from evidence.findings import Finding, Location, Severity, Side, worst_first
@@ -62,6 +63,7 @@ __all__ = [
     "SlatesError",
     "Snapshot",
     "TooLargeError",
+    "TooManyError",
     "Verdict",
     "VerificationError",
     "canonical",

@@ -127,3 +127,10 @@ class ConflictError(CountersignError):
 
     status = 409
     problem = "conflict"
+
+
+class TooManyError(CountersignError):
+    """Asked for more often than is allowed; later it is taken."""
+
+    status = 429
+    problem = "too-many"

@@ -8,13 +8,14 @@ gate that cannot reach the service goes on; it may not be made late.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import func, select, tuple_, update
 
-from evidence import InputError
+from evidence import InputError, TooManyError, document_digest
 from service import ledger
 from service.arrivals import now
 from service.database import DecisionRow, IncidentRow, RolloutRow
@@ -24,6 +25,8 @@ from signoff import CLOCK_SKEW, format_time, leaf
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+
+    from sqlalchemy.orm import Session
 
     from evidence import Digest
     from service.context import Context
@@ -35,6 +38,9 @@ NOT_ROLLED_OUT = "decision-without-rollout"
 OTHER_FILES = "decision-by-other-files"
 
 _DAY = timedelta(hours=24)
+_MINUTE = timedelta(minutes=1)
+_AT_ONCE = 500  # head commits in one question to the database
+_Row = TypeVar("_Row", DecisionRow, RolloutRow)
 
 log = structlog.get_logger("countersign")
 
@@ -44,6 +50,7 @@ def report(context: Context, platform: str, repository: str, head: str, revision
 
     Raises:
         InputError: it is to have been rolled out in the future.
+        TooManyError: the platform reported as many in the last minute as it may.
     """
     moment = now()
     if at > moment + CLOCK_SKEW:
@@ -56,6 +63,12 @@ def report(context: Context, platform: str, repository: str, head: str, revision
         "revision": revision,
         "rolledOutAt": format_time(at),
     }
+    with context.database.read() as session:
+        if session.get(RolloutRow, document_digest(document)) is not None:
+            return False
+        lately = select(func.count()).where(RolloutRow.platform == platform, RolloutRow.reported_at > moment - _MINUTE)
+        if (session.scalar(lately) or 0) >= context.settings.rollouts_a_minute:
+            raise TooManyError(f"{context.settings.rollouts_a_minute} rollouts were reported within a minute: wait one")
     named = context.store.put_json(document)
     ledger.record(context, leaf(ROLLOUT_LEAF, digest=named))
     with context.database.write() as session:
@@ -78,51 +91,84 @@ def report(context: Context, platform: str, repository: str, head: str, revision
 def look(context: Context, moment: datetime) -> int:
     """Open an incident for every decision or rollout that has waited for the other too long, and settle what has come.
 
+    What has found its other is marked, and never looked at again: it takes as long as there is open, not as there was.
+
     Returns:
         How many were opened.
     """
-    wait = timedelta(minutes=context.settings.rollout_minutes)
     with context.database.read() as session:
-        decisions = session.scalars(select(DecisionRow)).all()
-        rollouts = session.scalars(select(RolloutRow)).all()
-        known = {(row.kind, row.subject) for row in session.scalars(select(IncidentRow))}
-        open_ = session.scalars(select(IncidentRow).where(IncidentRow.settled_at.is_(None))).all()
-    passed = [one for one in decisions if one.passed]
-    together = [(one, other) for one in passed for other in rollouts if _belong(one, other)]
-    decided, rolled_out = {other.digest for _, other in together}, {one.digest for one, _ in together}
-    reporting = {(one.platform, one.repository) for one in rollouts}
+        rollouts = session.scalars(select(RolloutRow).where(RolloutRow.answered_at.is_(None))).all()
+        reporting = select(RolloutRow.platform, RolloutRow.repository).distinct()
+        decisions = session.scalars(
+            select(DecisionRow).where(
+                DecisionRow.passed,
+                DecisionRow.answered_at.is_(None),
+                tuple_(DecisionRow.platform, DecisionRow.repository).in_(reporting),
+            )
+        ).all()
+        about = _by_head(session, DecisionRow, rollouts)
+        out = _by_head(session, RolloutRow, decisions)
+    decided = [one for one in rollouts if any(_belong(other, one) for other in about[one.head_commit])]
+    followed = [one for one in decisions if any(_belong(one, other) for other in out[one.head_commit])]
+    _answer(context, UNDECIDED, decided, moment)
+    _answer(context, NOT_ROLLED_OUT, followed, moment)
+    wait = timedelta(minutes=context.settings.rollout_minutes)
+    done = {one.digest for one in decided} | {one.digest for one in followed}
     found = [
-        (UNDECIDED, one.digest, _undecided(one, decisions))
+        (UNDECIDED, one.digest, _undecided(one, about[one.head_commit]))
         for one in rollouts
-        if one.digest not in decided and one.reported_at + wait <= moment
+        if one.digest not in done and one.reported_at + wait <= moment
     ]
     found += [
         (NOT_ROLLED_OUT, one.digest, f"{one.gate} let {_what(one)} through, and no rollout of it was reported")
-        for one in passed
-        if one.digest not in rolled_out
-        and (one.platform, one.repository) in reporting
-        and max(one.taken_at, one.decided_at + _DAY) + wait <= moment
+        for one in decisions
+        if one.digest not in done and max(one.taken_at, one.decided_at + _DAY) + wait <= moment
     ]
-    new = [one for one in found if one[:2] not in known]
-    for kind, subject, detail in new:
-        open_incident(context, kind, subject, detail, moment)
-    for row in open_:
-        if row.subject in (decided if row.kind == UNDECIDED else rolled_out if row.kind == NOT_ROLLED_OUT else ()):
-            _settle(context, row, moment)
-    return len(new)
+    return sum(open_incident(context, kind, subject, detail, moment) for kind, subject, detail in found)
 
 
-def open_incident(context: Context, kind: str, subject: Digest, detail: str, moment: datetime) -> None:
-    """Log an incident and keep it; nothing happens if it is known."""
+def _by_head(
+    session: Session, table: type[_Row], others: Sequence[DecisionRow] | Sequence[RolloutRow]
+) -> defaultdict[str | None, list[_Row]]:
+    """The rows of a table that are about the head commits of other rows, by head commit."""
+    heads = sorted({one.head_commit for one in others if one.head_commit is not None})
+    found: defaultdict[str | None, list[_Row]] = defaultdict(list)
+    for first in range(0, len(heads), _AT_ONCE):
+        for row in session.scalars(select(table).where(table.head_commit.in_(heads[first : first + _AT_ONCE]))):
+            found[row.head_commit].append(row)
+    return found
+
+
+def _answer(context: Context, kind: str, rows: Sequence[_Row], moment: datetime) -> None:
+    """Settle the incidents about rows that have found their other, and mark those; done again without harm."""
+    digests = [row.digest for row in rows]
+    if not digests:
+        return
+    with context.database.read() as session:
+        open_ = select(IncidentRow).where(IncidentRow.kind == kind, IncidentRow.settled_at.is_(None))
+        incidents = {one.subject: one for one in session.scalars(open_)}
+    for named in digests:
+        if named in incidents:
+            _settle(context, incidents[named], moment)
+    table = type(rows[0])
+    with context.database.write() as session:
+        for first in range(0, len(digests), _AT_ONCE):
+            part = digests[first : first + _AT_ONCE]
+            session.execute(update(table).where(table.digest.in_(part)).values(answered_at=moment))
+
+
+def open_incident(context: Context, kind: str, subject: Digest, detail: str, moment: datetime) -> bool:
+    """Log an incident and keep it. False, and nothing happens, if it is known."""
     with context.database.read() as session:
         if session.get(IncidentRow, (kind, subject)) is not None:
-            return
+            return False
     index = _log(context, {"kind": kind, "subject": subject, "detail": detail, "openedAt": format_time(moment)})
     log.warning("incident", kind=kind, detail=detail, log_entry=index)
     with context.database.write() as session:
         session.merge(
             IncidentRow(kind=kind, subject=subject, detail=detail, log_index=index, opened_at=moment, settled_at=None)
         )
+    return True
 
 
 def listed(context: Context) -> tuple[IncidentView, ...]:
@@ -136,8 +182,10 @@ def listed(context: Context) -> tuple[IncidentView, ...]:
 
 
 def _belong(decision: DecisionRow, rollout: RolloutRow) -> bool:
-    return _same(decision, rollout) and (
-        decision.decided_at - CLOCK_SKEW <= rollout.rolled_out_at <= decision.decided_at + _DAY
+    return (
+        decision.passed
+        and _same(decision, rollout)
+        and (decision.decided_at - CLOCK_SKEW <= rollout.rolled_out_at <= decision.decided_at + _DAY)
     )
 
 

@@ -47,6 +47,7 @@ class Settings(BaseSettings):
     rollout_minutes: float = Field(
         default=60.0, ge=0, description="How long a rollout may wait for its gate's decision before it is an incident."
     )
+    rollouts_a_minute: int = Field(default=120, ge=1, description="How many rollouts a platform may report a minute.")
 
     @property
     def data(self) -> Path:

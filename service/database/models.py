@@ -242,24 +242,27 @@ class DecisionRow(Base):
     gate: Mapped[str] = mapped_column(String(1000))
     repository: Mapped[str] = mapped_column(String(1000))
     revision: Mapped[str | None] = mapped_column(String(71))
-    head_commit: Mapped[str | None] = mapped_column(String(64))
+    head_commit: Mapped[str | None] = mapped_column(String(64), index=True)
     passed: Mapped[bool]
     decided_at: Mapped[datetime]
     taken_at: Mapped[datetime]
+    answered_at: Mapped[datetime | None] = mapped_column(index=True)  # when its rollout was found
 
 
 class RolloutRow(Base):
     """A rollout that a platform reported, by the digest of what it said."""
 
     __tablename__ = "rollout"
+    __table_args__ = (Index("ix_rollout_platform_repository", "platform", "repository"),)
 
     digest: Mapped[str] = mapped_column(String(71), primary_key=True)
     platform: Mapped[str] = mapped_column(String(63))
     repository: Mapped[str] = mapped_column(String(400))
     revision: Mapped[str | None] = mapped_column(String(71))
-    head_commit: Mapped[str] = mapped_column(String(64))
+    head_commit: Mapped[str] = mapped_column(String(64), index=True)
     rolled_out_at: Mapped[datetime]
-    reported_at: Mapped[datetime]
+    reported_at: Mapped[datetime] = mapped_column(index=True)
+    answered_at: Mapped[datetime | None] = mapped_column(index=True)  # when its decision was found
 
 
 class IncidentRow(Base):
@@ -303,7 +306,7 @@ class PasskeyRequest(Base):
 
 
 class MakerRow(Base):
-    """Somebody who had a hand in a change, as its code host or submitter said: pusher, launcher of a training job."""
+    """Somebody who had a hand in a change, as its code host or submitter said: pusher, launcher, supplier."""
 
     __tablename__ = "maker"
 

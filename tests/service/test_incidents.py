@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from house import NAME, TOKEN
+from sqlalchemy import event, select
 
-from evidence import InputError, Revision, Snapshot, canonical
+from evidence import InputError, Revision, Snapshot, TooManyError, canonical
 from service import incidents, trust
+from service.database import DecisionRow, RolloutRow
 from signoff import Emergencies, MachineKey, build_summary, format_time, gate
 
 if TYPE_CHECKING:
@@ -157,6 +159,45 @@ def test_what_cannot_be_a_rollout_is_not_taken(client: TestClient) -> None:
     assert client.post("/api/v1/rollouts", json={}).status_code == 401
     with pytest.raises(InputError, match="in the future"):
         incidents.report(context(client), "tiny", NAME, HEAD, None, datetime.now(UTC) + timedelta(hours=1))
+
+
+def test_what_has_found_its_other_is_not_looked_at_again(house: Any, client: TestClient, key: MachineKey) -> None:
+    """Neither a decision nor a rollout that is answered for is read once more, however many there were."""
+    deliver(client, decision(house.place, key, AT - timedelta(minutes=1)))
+    rollout(client)
+    assert found(client, timedelta(days=3)) == []
+    held = context(client)
+    asked: list[str] = []
+    listen = lambda *given: asked.append(given[2])  # noqa: E731 - what SQLAlchemy calls
+    event.listen(held.database.engine, "before_cursor_execute", listen)
+    try:
+        assert incidents.look(held, datetime.now(UTC) + timedelta(days=3)) == 0
+    finally:
+        event.remove(held.database.engine, "before_cursor_execute", listen)
+    assert len([one for one in asked if "FROM decision" in one or "FROM rollout" in one]) == 2
+    assert all("answered_at IS NULL" in one for one in asked if "FROM decision" in one or "FROM rollout" in one)
+    with held.database.write() as session:
+        assert session.scalars(select(DecisionRow)).one().answered_at is not None
+        assert session.scalars(select(RolloutRow)).one().answered_at is not None
+
+
+def test_a_platform_reports_so_many_rollouts_a_minute(client: TestClient) -> None:
+    held = context(client)
+    few = replace(held, settings=held.settings.model_copy(update={"rollouts_a_minute": 2}))
+    for head in ("1", "2"):
+        assert incidents.report(few, "tiny", NAME, head * 40, None, AT)
+    with pytest.raises(TooManyError, match="2 rollouts were reported within a minute"):
+        incidents.report(few, "tiny", NAME, "3" * 40, None, AT)
+    assert not incidents.report(few, "tiny", NAME, "1" * 40, None, AT)  # known already
+    assert kinds(client) == ["rollout"] * 2
+    with held.database.write() as session:
+        for row in session.scalars(select(RolloutRow)):
+            row.reported_at -= timedelta(minutes=1)
+    assert incidents.report(few, "tiny", NAME, "3" * 40, None, AT)
+    client.app.state.context = few  # type: ignore[attr-defined]
+    assert rollout(client, head="4" * 40).status_code == 201
+    over = rollout(client, head="5" * 40)
+    assert (over.status_code, over.json()["type"].rsplit("/", 1)[-1]) == (429, "too-many")
 
 
 def test_incidents_are_shown_to_who_is_signed_in(client: TestClient) -> None:
