@@ -34,6 +34,8 @@ from signoff import (
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from sqlalchemy.orm import Session
+
     from evidence import Revision
     from service.context import Context
     from service.judgement import Signature
@@ -66,7 +68,6 @@ def carry(context: Context, revision_id: int) -> bool:
         found = _votes(context, row)
         if not found:
             return _forget(context, revision_id) if before else False
-        _bring_marks(context, row, found[-1].row)
         return _carry(context, row, found)
     except CountersignError as error:
         log.warning("votes could not be carried over", change=row.change_id, revision=row.n, why=str(error))
@@ -171,33 +172,41 @@ def _lost(context: Context, earlier: _Earlier, moment: datetime) -> str | None:
     return None
 
 
-def _bring_marks(context: Context, row: RevisionRow, old: RevisionRow) -> None:
-    """Answers and viewed marks of the earlier revision, once: what is taken back here later stays so."""
-    what = f"answers and marks of revision {old.n} taken over"
-    with context.database.write() as session:
-        known = select(EventRow.id).where(EventRow.revision_id == row.id, EventRow.what == what)
-        if session.scalar(known) is not None:
-            return
-        answered = set(session.scalars(select(AnswerRow.finding_id).where(AnswerRow.revision_id == row.id)))
-        for answer in session.scalars(select(AnswerRow).where(AnswerRow.revision_id == old.id)).all():
-            if answer.finding_id not in answered:
-                session.add(
-                    AnswerRow(
-                        revision_id=row.id,
-                        finding_id=answer.finding_id,
-                        kind=answer.kind,
-                        text=answer.text,
-                        person_id=answer.person_id,
-                        at=answer.at,
-                    )
+def _taken_over(old: RevisionRow) -> str:
+    return f"answers and marks of revision {old.n} taken over"
+
+
+def _brings(context: Context, row: RevisionRow, old: RevisionRow) -> bool:
+    """Whether answers and marks come along, which they do once: what is taken back here later stays so."""
+    with context.database.read() as session:
+        known = select(EventRow.id).where(EventRow.revision_id == row.id, EventRow.what == _taken_over(old))
+        return session.scalar(known) is None
+
+
+def _bring_marks(session: Session, row: RevisionRow, old: RevisionRow) -> None:
+    """Answers and viewed marks of the earlier revision, where there is no answer yet."""
+    answered = set(session.scalars(select(AnswerRow.finding_id).where(AnswerRow.revision_id == row.id)))
+    for answer in session.scalars(select(AnswerRow).where(AnswerRow.revision_id == old.id)).all():
+        if answer.finding_id not in answered:
+            session.add(
+                AnswerRow(
+                    revision_id=row.id,
+                    finding_id=answer.finding_id,
+                    kind=answer.kind,
+                    text=answer.text,
+                    person_id=answer.person_id,
+                    at=answer.at,
                 )
-        for mark in session.scalars(select(ViewedRow).where(ViewedRow.revision_id == old.id)).all():
-            session.merge(ViewedRow(revision_id=row.id, path=mark.path, person_id=mark.person_id, at=mark.at))
-        progress.happened(session, row.id, what)
+            )
+    for mark in session.scalars(select(ViewedRow).where(ViewedRow.revision_id == old.id)).all():
+        session.merge(ViewedRow(revision_id=row.id, path=mark.path, person_id=mark.person_id, at=mark.at))
+    progress.happened(session, row.id, _taken_over(old))
 
 
 def _carry(context: Context, row: RevisionRow, found: list[_Earlier]) -> bool:
-    document = judgement.facts(context, row)
+    """All is checked and logged before anything is kept, and then kept at once: votes, answers and marks."""
+    old = found[-1].row if _brings(context, row, found[-1].row) else None
+    document = judgement.facts(context, row, earlier=old)
     facts = read_facts(document)
     for one in found:
         check_same_facts(_facts(context, one.vote), facts)
@@ -225,6 +234,8 @@ def _carry(context: Context, row: RevisionRow, found: list[_Earlier]) -> bool:
     index = ledger.record(context, carry_leaf(envelope)).index
     who = ", ".join(f"{one.vote.person_id} from revision {one.row.n}" for one in found)
     with context.database.write() as session:
+        if old is not None:
+            _bring_marks(session, row, old)
         session.execute(delete(CarriedRow).where(CarriedRow.revision_id == row.id))
         for one in found:
             session.add(CarriedRow(revision_id=row.id, nonce=one.vote.nonce, envelope_digest=stored, log_index=index))

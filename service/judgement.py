@@ -76,7 +76,14 @@ def revision_of(manifest: Mapping[str, Any]) -> Revision:
     )
 
 
-def facts(context: Context, row: RevisionRow, person_id: str | None = None, *, waived: int = 0) -> dict[str, Json]:
+def facts(
+    context: Context,
+    row: RevisionRow,
+    person_id: str | None = None,
+    *,
+    waived: int = 0,
+    earlier: RevisionRow | None = None,
+) -> dict[str, Json]:
     """The facts document of a revision as its review stands.
 
     Args:
@@ -84,6 +91,7 @@ def facts(context: Context, row: RevisionRow, person_id: str | None = None, *, w
         row: the revision, reviewed.
         person_id: whose viewed marks count; everybody's if None.
         waived: how many of the other files that person waives.
+        earlier: a revision whose answers and marks are to be taken over, as if they had been; None without any.
 
     Raises:
         ConflictError: it is not reviewed.
@@ -92,12 +100,14 @@ def facts(context: Context, row: RevisionRow, person_id: str | None = None, *, w
         raise ConflictError(f"revision {row.n} is {row.state}: there is nothing to sign yet")
     diff, audit = (context.store.get_json(name) for name in (row.diff_digest, row.audit_digest))
     with context.database.read() as session:
-        answers = {
+        looked_at = [row.id] if earlier is None else [earlier.id, row.id]
+        given = {
             answer.finding_id: answer
-            for answer in session.scalars(select(AnswerRow).where(AnswerRow.revision_id == row.id))
-            if answer.kind != _OPEN
+            for revision_id in looked_at
+            for answer in session.scalars(select(AnswerRow).where(AnswerRow.revision_id == revision_id))
         }
-        marks = select(ViewedRow.path).where(ViewedRow.revision_id == row.id)
+        answers = {finding: answer for finding, answer in given.items() if answer.kind != _OPEN}
+        marks = select(ViewedRow.path).where(ViewedRow.revision_id.in_(looked_at))
         if person_id is not None:
             marks = marks.where(ViewedRow.person_id == person_id)
         viewed = set(session.scalars(marks))
@@ -161,10 +171,12 @@ def judged(
     *,
     recipe: Digest | None = None,
     paths: Iterable[str] | None = None,
+    people: Iterable[tuple[str, str]] = (),
 ) -> tuple[Requirement, ...]:
     """What ``policy`` says of a reviewed revision at that moment. PolicyError if the roots cannot be used.
 
-    With a ``recipe`` an approval counts if it signed that one under this policy, and ``paths`` are touched too.
+    With a ``recipe`` an approval counts if it signed that one under this policy; ``paths`` are touched too, and
+    ``people`` made it too.
     """
     roots = trust.roots(context)
     known = policy_facts(
@@ -174,7 +186,7 @@ def judged(
             for signature in signatures(context, row.id)
             if recipe is None or _speaks_of(signature.statement, recipe, policy)
         ],
-        people=[],
+        people=people,
         roots=roots,
         now=moment,
         paths=paths,
@@ -212,6 +224,16 @@ def given_to(context: Context, revision_id: int) -> list[Signature]:
             SignoffRow.log_index.is_not(None),
             SignoffRow.superseded.is_(False),
         )
+    )
+    return _signatures(context, rows)
+
+
+def ever_given_to(context: Context, revision_id: int) -> list[Signature]:
+    """Every sign-off on a revision that was logged, replaced since or not, in the log's order."""
+    rows = (
+        select(SignoffRow, StatementRow.payload, literal(None))
+        .join(StatementRow, StatementRow.nonce == SignoffRow.nonce)
+        .where(SignoffRow.revision_id == revision_id, SignoffRow.log_index.is_not(None))
     )
     return _signatures(context, rows)
 

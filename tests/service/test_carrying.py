@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,12 @@ from dbos import DBOS
 from house import finished, make_key
 from sqlalchemy import update
 
-from evidence import VerificationError
-from service import judgement, ledger, reckoning, trust
+from evidence import VerificationError, canonical
+from service import judgement, ledger, reckoning, signing, trust
 from service.database import CarriedRow
 from service.life import State
 from service.views import Person
-from signoff import DEFAULT_POLICY, RevokedKind, gate, sign_with_ssh_key
+from signoff import DEFAULT_POLICY, Cosigner, RevokedKind, gate, sign_with_ssh_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,6 +100,32 @@ def test_a_rebase_that_changes_nothing_keeps_its_votes(house: Any, client: TestC
     sign(reviews, key, 3)
     assert [(one.carried_from, one.superseded) for one in reviews.revision(1, 3).signoffs] == [(1, True), (None, False)]
     assert admitted(house, reviews, 3)
+
+
+def test_what_cannot_be_carried_over_leaves_nothing_behind(house: Any, client: TestClient, key: Path) -> None:
+    """Witnesses are away: neither votes nor answers nor marks come along, and all of them do once they are back."""
+    allow(house)
+    reviews = proposed(house, client, 1)
+    reviews.mark_viewed(1, 1, "README", person=WHO, viewed=True)
+    sign(reviews, key, 1)
+    (house.place / "data" / "policy.toml").write_text(DEFAULT_POLICY, encoding="utf-8")
+    proposed(house, client, 2)
+    allow(house)
+    context = client.app.state.context  # type: ignore[attr-defined]
+    row = judgement.find(context, 1, 2)
+    before, roots = reviews.revision(1, 2), context.roots.read_bytes()
+    witness = Cosigner.generate("witness.example/w1").public.vkey
+    quorum = f"witness w1 {witness}\nquorum w1\n"
+    context.roots.write_bytes(canonical({**json.loads(roots), "quorum": quorum}))
+    signing.carry_over(context, row.id)
+    context.roots.write_bytes(roots)
+    assert reviews.revision(1, 2) == before
+    assert (before.state, before.viewed, before.signoffs) == (State.READY, set(), ())
+
+    signing.carry_over(context, row.id)
+    view = reviews.revision(1, 2)
+    assert (view.state, view.viewed, [one.carried_from for one in view.signoffs]) == (State.SIGNED, {"README"}, [1])
+    assert admitted(house, reviews, 2)
 
 
 def test_votes_stay_where_they_are_without_the_policy_or_with_another_file(
