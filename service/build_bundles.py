@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evidence import VerificationError
-from service import builds, judgement, ledger, recipes, trust
+from service import builds, judgement, ledger, recipes, root_changes, trust
 from signoff import (
     FACTS_NAME,
     RECIPE_NAME,
@@ -24,6 +24,8 @@ from signoff import (
 
 if TYPE_CHECKING:
     from service.context import Context
+    from service.judgement import Signature
+    from service.recipes import Held
 
 
 def bundle(context: Context, change_id: int, n: int) -> bytes | None:
@@ -39,10 +41,7 @@ def bundle(context: Context, change_id: int, n: int) -> bytes | None:
     signoffs: list[Signoff] = []
     logged: dict[tuple[str, str], Logged] = {}
     facts: set[str] = set()
-    for one in judgement.given_to(context, held.anchor.id):
-        approves = one.statement.predicate.decision.approves
-        if approves and one.statement.evidence_digest(RECIPE_NAME) != row.recipe[7:]:
-            continue  # approves the revision, and says nothing of its builds
+    for one in _signed_before(context, held, row.log_index):
         envelope = Envelope.read(context.store.get(one.envelope_digest))
         signoffs.append(Signoff(envelope, ledger.logged_proof(context, signoff_leaf(envelope))))
         key = verify_envelope(envelope, roots.keys)
@@ -69,4 +68,28 @@ def bundle(context: Context, change_id: int, n: int) -> bytes | None:
         logged.values(),
         ledger.revocation_list(context, after=proof.index),
         build=Build(envelope, proof, held.recipe, anchor, measures),
+        roots=root_changes.changes(context),
     )
+
+
+def _signed_before(context: Context, held: Held, index: int) -> list[Signature]:
+    """The sign-offs that a build at that log entry stands by, and whatever speaks against its recipe now.
+
+    Of who approves the recipe still, the last approval of it from before the build: one who signs it anew does not
+    take back what they signed. Who approves the revision alone says nothing of its builds.
+    """
+    recipe = held.row.digest[7:]
+    every = judgement.ever_given_to(context, held.anchor.id)
+    found = []
+    for one in judgement.given_to(context, held.anchor.id):
+        if not one.statement.predicate.decision.approves:
+            found.append(one)
+        elif one.statement.evidence_digest(RECIPE_NAME) == recipe:
+            earlier = [
+                other
+                for other in every
+                if (other.person_id, other.statement.evidence_digest(RECIPE_NAME)) == (one.person_id, recipe)
+                and other.log_index < index
+            ]
+            found += earlier[-1:]
+    return found

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import threading
 from datetime import UTC
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import structlog
@@ -15,11 +17,8 @@ from evidence import (
     InputError,
     RepositoryError,
     SandboxMissingError,
-    Severity,
-    Verdict,
     canonical,
     digest,
-    document_digest,
 )
 from service import judgement, ledger, progress, recipes, trust
 from service.arrivals import now
@@ -46,6 +45,7 @@ from signoff import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from confine import Repository
@@ -57,6 +57,15 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("countersign")
 _one_at_a_time = threading.RLock()
+
+
+class Stop(StrEnum):
+    """Why a lane stops, in words that everybody may read."""
+
+    OUTSIDE = "a build is outside of the recipe's bounds"
+    UNREVIEWED = "a build could not be reviewed"
+    UNJUDGED = "a build could not be judged"
+    BY_HAND = "the reviewer stopped it"
 
 
 def adopt(context: Context, job: Job, repository: Repository) -> str | None:
@@ -96,10 +105,11 @@ def row_of(context: Context, revision_id: int) -> BuildRow | None:
         return session.get(BuildRow, revision_id)
 
 
-def settle(context: Context, job: Job, repository: Repository) -> None:
-    """Countersign a reviewed build that is within its recipe's bounds; stop its lane if it is outside of one.
+def settle(context: Context, job: Job, mirror: Callable[[], Repository]) -> None:
+    """Countersign a reviewed build that is within its recipe's bounds; stop its lane if it is not known to be.
 
-    Where the recipe does not count any more, the revision waits for people as any other. Running it again does nothing.
+    Whatever keeps it from being judged stops the lane too. Where the recipe does not count any more, the revision
+    waits for people as any other. Running it again does nothing.
 
     Raises:
         SandboxMissingError: not enough witnesses can be reached; `finish` goes on once they can.
@@ -107,33 +117,48 @@ def settle(context: Context, job: Job, repository: Repository) -> None:
     row = row_of(context, job.revision_id)
     if row is None or row.outside is not None:
         return
+    held = recipes.find(context, row.recipe)
+    try:
+        _settle(context, job, held, mirror)
+    except SandboxMissingError:
+        raise
+    except Exception as error:  # fail safe: what nobody foresaw is no reason to go on
+        log.exception("a build could not be judged", recipe=held.row.digest, revision=job.digest)
+        _outside(context, job, held, Stop.UNJUDGED, f"it could not be judged: {type(error).__name__}: {error}")
+
+
+def _settle(context: Context, job: Job, held: Held, mirror: Callable[[], Repository]) -> None:
     if job.state is State.FAILED:
-        _outside(context, job, recipes.find(context, row.recipe), "the build could not be reviewed")
+        _outside(context, job, held, Stop.UNREVIEWED, "the build could not be reviewed")
     if job.state not in {State.READY, State.SIGNED}:
         return
     with _one_at_a_time:
-        held = recipes.find(context, row.recipe)
-        if row.envelope_digest is None:
+        row = row_of(context, job.revision_id)
+        if row is not None and row.envelope_digest is None:
             why = recipes.standing(context, held)
             if why is Standing.STOPPED and _stopped_by(context, held) == job.digest:  # by a process that was killed
-                _outside(context, job, held, held.row.stop_reason or "")
+                _outside(context, job, held, Stop.OUTSIDE, held.row.stop_reason or "")
                 return
             if why is not Standing.COUNTS:
                 progress.record(context.database, job.revision_id, f"not countersigned, its recipe: {why}")
                 return
+            last = recipes.last_build(context, held.row.digest)
+            if last is not None and last.log_index is None:  # each is logged before the one that names it
+                _log_and_count(context, last.revision_id)
             try:
-                _sign(context, job, held, repository)
+                with mirror() as repository:
+                    _sign(context, job, held, repository)
             except InputError as error:
-                _outside(context, job, held, str(error))
+                _outside(context, job, held, Stop.OUTSIDE, str(error))
                 return
         _log_and_count(context, job.revision_id)
 
 
-def _outside(context: Context, job: Job, held: Held, reason: str) -> None:
+def _outside(context: Context, job: Job, held: Held, word: Stop, reason: str) -> None:
     """The lane of a build stops, and the build waits for people."""
     log.warning("a lane stops", lane=held.recipe.lane.id, recipe=held.row.digest, reason=reason)
     try:
-        stop(context, held, reason, revision=job.digest)
+        stop(context, held, reason, revision=job.digest, word=word)
     finally:  # where witnesses are away it has stopped all the same
         _set(context, job.revision_id, outside=reason)
         progress.record(context.database, job.revision_id, f"outside of its recipe, whose lane stops: {reason}")
@@ -147,16 +172,27 @@ def _stopped_by(context: Context, held: Held) -> Digest | None:
     return None if found is None else f"sha256:{found.sha256}"
 
 
-def stop(context: Context, held: Held, reason: str, *, revision: Digest | None = None) -> None:
+def stop(
+    context: Context, held: Held, reason: str, *, revision: Digest | None = None, word: Stop = Stop.BY_HAND
+) -> None:
     """Stop a lane: from here on nothing is countersigned under this recipe. Logged, and on the revocation list.
+
+    Both are for everybody to read and say a word; ``reason`` stays with the reviewer, and the log has the digest of a
+    document that holds it beside a salt, so that nobody finds it by trying.
 
     Raises:
         SandboxMissingError: not enough witnesses can be reached; the lane has stopped, and `finish` logs it.
     """
     with _one_at_a_time:
         if recipes.find(context, held.row.digest).row.stop_digest is None:
+            salted = {"schema": "countersign/stop-reason/v1", "reason": reason[:1000], "salt": secrets.token_hex(32)}
             document = build_stop(
-                held.recipe, service=trust.SERVICE_ID, revision=revision, reason=reason[:1000], stopped_at=now()
+                held.recipe,
+                service=trust.SERVICE_ID,
+                revision=revision,
+                reason=word,
+                stopped_at=now(),
+                detail=context.store.put_json(salted),
             )
             envelope = trust.service_key(context).sign(canonical(document))
             kept = context.store.put_json(envelope.to_json())
@@ -200,24 +236,24 @@ def _sign(context: Context, job: Job, held: Held, repository: Repository) -> Non
         raise InputError(beyond)
     check_anchored(held.recipe, anchor, revision, measures)
     check_code(held.recipe, {one.name: one.value for one in measures.data}, revision, repository)
+    people = [(one.name, one.email) for one in measures.people or ()]
+    policy, paths = trust.policy(context), held.recipe.paths
+    asked = judgement.judged(context, held.anchor, policy, now(), recipe=held.row.digest, paths=paths, people=people)
+    unmet = next((one for one in asked if not one.state.met), None)
+    if unmet is not None:
+        raise InputError(f"its recipe's sign-offs do not count for it, {unmet.name}: {unmet.reason}")
     last = recipes.last_build(context, held.row.digest)
     previous = None
     if last is not None and last.payload_digest is not None and last.signed_at is not None:
         previous = (last.payload_digest, last.signed_at)
     signed_at = now().replace(microsecond=0).astimezone(UTC)
     key = MachineKey.load(recipes.lane_key(context, held.recipe.lane.id))
-    evidence = {
-        "audit": f"sha256:{measures.audit.sha256}",
-        "diff": f"sha256:{measures.diff.sha256}",
-        "measures": document_digest(measures.document),
-        "panel": f"sha256:{measures.panel.sha256}",
-    }
+    evidence = {name: f"sha256:{one}" for name, one in measures.evidence.items()}
     ledger.record_needed(context, evidence, revision.digest, [key.public])
     place = BuildPlace((last.number or 0) + 1 if last else 1, previous)
-    policy = trust.policy(context).digest
     payload = canonical(
         build_countersignature(
-            revision, recipe=held.recipe, measures=measures, place=place, policy=policy, signed_at=signed_at
+            revision, recipe=held.recipe, measures=measures, place=place, policy=policy.digest, signed_at=signed_at
         )
     )
     _set(
@@ -232,15 +268,21 @@ def _sign(context: Context, job: Job, held: Held, repository: Repository) -> Non
 
 
 def _measures(context: Context, job: Job, held: Held, revision: Revision, repository: Repository) -> Measures:
-    audit, diff = ((name, context.store.get_json(name)) for name in (job.audit_digest or "", job.diff_digest or ""))
-    if job.artifacts_digest is not None:
-        artifacts = context.store.get_json(job.artifacts_digest)
-        beyond = [one for one in artifacts["findings"] if not held.recipe.severity.at_least(Severity(one["severity"]))]
-        if artifacts["verdict"] == Verdict.FAIL or beyond:
-            said = f"{artifacts['verdict']}, {len(beyond)} findings beyond its severity"
-            raise InputError(f"what changed inside the artifacts: {said}")
-    data = read_data(held.recipe, repository, repository.tree(job.head_commit))
-    return read_measures(build_measures(revision, audit=audit, diff=diff, data=data))
+    with context.database.read() as session:
+        made_by = session.get_one(RevisionRow, job.revision_id).people_digest
+    named = (job.audit_digest, job.diff_digest, job.artifacts_digest)
+    if made_by is None or None in named:
+        raise InputError("who made it, or what changed inside its artifacts, is not known")
+    audit, diff, artifacts = ((name or "", context.store.get_json(name or "")) for name in named)
+    document = build_measures(
+        revision,
+        audit=audit,
+        diff=diff,
+        artifacts=artifacts,
+        people=[(one["name"], one["email"]) for one in context.store.get_json(made_by)],
+        data=read_data(held.recipe, repository, repository.tree(job.head_commit)),
+    )
+    return read_measures(document)
 
 
 def _log_and_count(context: Context, revision_id: int) -> None:
@@ -265,9 +307,10 @@ def _finish_stop(context: Context, named: Digest) -> None:
     row = recipes.find(context, named).row
     if row.stop_digest is None or row.stop_index is not None:
         return
-    index = ledger.record(context, stop_leaf(Envelope.read(context.store.get(row.stop_digest)))).index
+    envelope = Envelope.read(context.store.get(row.stop_digest))
+    index = ledger.record(context, stop_leaf(envelope)).index
     if all((one.kind, one.sha256) != (RevokedKind.RECIPE, named[7:]) for one in ledger.read_revoked(context)):
-        reason = row.stop_reason or ""
+        reason = read_stop(envelope.payload).predicate.reason
         ledger.revoke(context, RevokedKind.RECIPE, named[7:], reason, now(), before=index)
     with context.database.write() as session:
         session.get_one(RecipeRow, named).stop_index = index

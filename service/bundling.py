@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evidence import NotFoundError, VerificationError
-from service import judgement, ledger, trust
+from service import judgement, ledger, root_changes, trust
 from signoff import (
     FACTS_NAME,
     CarriedOver,
@@ -57,6 +57,7 @@ def bundle(context: Context, change_id: int, n: int) -> bytes:
         logged.values(),
         revocations,
         carry,
+        roots=root_changes.changes(context),
     )
 
 

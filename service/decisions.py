@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 
 from evidence import InputError, canonical, digest
-from service import incidents, ledger, trust
+from service import incidents, ledger, root_changes, trust
 from service.arrivals import now
 from service.database import DecisionRow
 from signoff import CLOCK_SKEW, Envelope, gate_leaf, verify_summary
@@ -44,7 +44,8 @@ def take(context: Context, content: bytes, platform: str) -> Taken:
     if summary.at > now() + CLOCK_SKEW:
         raise InputError(f"the decision is dated {summary.at:%Y-%m-%d %H:%M} UTC, which is yet to come")
     known = {"policy": f"sha256:{trust.policy(context).digest}", "roots": f"sha256:{roots.digest}"}
-    said = {"policy": summary.policy, "roots": summary.roots}
+    given = roots.administration is not None and summary.roots in root_changes.digests(context)
+    said = {"policy": summary.policy, "roots": summary.roots_in_force if given else summary.roots}
     differs = tuple(sorted(name for name, value in known.items() if said[name] != value))
     kept = canonical(envelope.to_json())
     size = trust.log_reader(context).size if (context.log / "checkpoint").exists() else 0

@@ -294,13 +294,16 @@ def _has_proof(context: Context, document: Mapping[str, Json]) -> bool:
     return _proof_path(context, document).exists()
 
 
+def kept_proof(context: Context, document: Mapping[str, Json]) -> LogProof | None:
+    """The proof that was kept when a leaf was logged, whatever the roots ask for by now; None if there is none."""
+    path = _proof_path(context, document)
+    return LogProof.parse(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
 def _kept_proof(context: Context, document: Mapping[str, Json]) -> LogProof | None:
     """The proof that was kept, if it has what the roots ask for."""
-    path = _proof_path(context, document)
-    if not path.exists():
-        return None
-    kept = LogProof.parse(path.read_text(encoding="utf-8"))
-    return kept if _is_witnessed(context, kept) else None
+    kept = kept_proof(context, document)
+    return kept if kept is not None and _is_witnessed(context, kept) else None
 
 
 def _is_witnessed(context: Context, proof: LogProof) -> bool:

@@ -21,9 +21,10 @@ from service import builds, comparing, ledger, progress, submitted
 from service.artifacts import compare_artifacts
 from service.life import ARTIFACTS_COMPARED, State
 from service.slates import SlateFolder
+from service.suppliers import suppliers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from evidence import Digest
     from service.context import Context
@@ -184,7 +185,7 @@ def conclude(context: Context, revision_id: int) -> str:
         State.READY,
         verdict=verdict.value,
         findings=len(serious),
-        people_digest=context.store.put_json(_people(context, job)),
+        people_digest=context.store.put_json(_people(context, job, documents)),
         report_digest=context.store.put_json(report),
     )
     return verdict.value
@@ -193,14 +194,13 @@ def conclude(context: Context, revision_id: int) -> str:
 def countersign(context: Context, revision_id: int) -> None:
     """What becomes of a build under a recipe once it is reviewed; nothing for any other revision."""
     job = progress.job(context.database, revision_id)
-    if builds.row_of(context, revision_id) is not None:
-        with open_mirror(context, job) as repository:
-            builds.settle(context, job, repository)
+    builds.settle(context, job, lambda: open_mirror(context, job))
 
 
-def _people(context: Context, job: Job) -> list[dict[str, str]]:
+def _people(context: Context, job: Job, documents: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     with open_mirror(context, job) as repository:
         people = progress.people(context.database, job, repository, _required(job.base_commit))
+    people |= suppliers(context, job, documents)
     return [{"name": name, "email": email} for name, email in sorted(people)]
 
 

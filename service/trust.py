@@ -20,7 +20,6 @@ from signoff import (
     RootsUpdate,
     accept_update,
     format_time,
-    leaf,
     parse_roots,
     read_policy,
     read_roots,
@@ -109,20 +108,17 @@ def _finish(context: Context, update: RootsUpdate, previous: str) -> None:
         write_durably(context.roots, update.roots, mode=0o644)
 
 
-def apply_update(context: Context, update: RootsUpdate) -> tuple[Roots, int]:
-    """Put signed roots in the place of those in force, and log that; returns them and the log's index.
-
-    Raises:
-        PolicyError: not the next version, something taken away or backdated, or too few administrators signed.
-        VerificationError: a signature does not hold.
-    """
-    new = accept_update(context.roots.read_bytes(), update, now())
-    number = new.administration.version if new.administration else 0
+def put_in_force(context: Context, update: RootsUpdate) -> None:
+    """Keep an update that was accepted and logged, and put its roots in the place of those in force."""
+    plan = parse_roots(update.roots).administration
     context.root_updates.mkdir(mode=0o700, exist_ok=True)
-    index = log(context).append(leaf("roots", digest=update.digest))
-    write_durably(context.root_updates / f"{number:06d}.json", update.to_bytes(), mode=0o644)
+    write_durably(context.root_updates / f"{plan.version if plan else 0:06d}.json", update.to_bytes(), mode=0o644)
     write_durably(context.roots, update.roots, mode=0o644)
-    return new, index
+
+
+def updates(context: Context) -> list[RootsUpdate]:
+    """The updates that the roots came by, from the first on. InputError if one cannot be read."""
+    return [RootsUpdate.read(path.read_bytes(), str(path)) for path in _updates(context)]
 
 
 def _updates(context: Context) -> list[Path]:

@@ -13,6 +13,7 @@ from evidence.facades import on_demand
 
 if TYPE_CHECKING:
     from signoff._build import check_code, read_data, verify_by
+    from signoff._signed import Signed
     from signoff._strict import format_time, parse_time
     from signoff._subject import declared_path
     from signoff.allowed_signers import allowed_signers
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
         CarriedOver,
         Logged,
         RevocationList,
+        RootsChange,
         Signoff,
         build_bundle,
         read_bundle,
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
         read_carry,
         same_content,
     )
+    from signoff.chains import BuildChains
     from signoff.commitments import derive_salt, evidence_leaf, panel_commitment, panel_leaf
     from signoff.cosignatures import (
         ED25519_COSIGNATURE,
@@ -129,7 +132,7 @@ if TYPE_CHECKING:
         read_revocations,
         revocations_leaf,
     )
-    from signoff.rootchain import ROOTS_TYPE, RootsUpdate, accept_update
+    from signoff.rootchain import ROOTS_LEAF, ROOTS_TYPE, RootsUpdate, accept_update, roots_leaf
     from signoff.roots import (
         READ_ONLY,
         ROOTS_SCHEMA,
@@ -169,7 +172,7 @@ if TYPE_CHECKING:
     from signoff.states import Requirement, State
     from signoff.summary import GATE_LEAF, Summary, build_summary, gate_leaf, read_summary, verify_summary
     from signoff.tiles import CHECKPOINT, tile_path
-    from signoff.verification import STEPS, Signed, Step
+    from signoff.verification import STEPS, Step
     from signoff.witness import REQUEST_LIMIT, Witness, WitnessAnswer, ask, build_request, parse_request
 
 __all__ = [
@@ -194,6 +197,7 @@ __all__ = [
     "READ_ONLY",
     "RECIPE_NAME",
     "REQUEST_LIMIT",
+    "ROOTS_LEAF",
     "ROOTS_SCHEMA",
     "ROOTS_TYPE",
     "STEPS",
@@ -203,6 +207,7 @@ __all__ = [
     "Assertion",
     "BreakGlass",
     "Build",
+    "BuildChains",
     "BuildLane",
     "BuildPlace",
     "BuildStatement",
@@ -256,6 +261,7 @@ __all__ = [
     "Revoked",
     "RevokedKind",
     "Roots",
+    "RootsChange",
     "RootsUpdate",
     "SignatureKind",
     "Signed",
@@ -346,6 +352,7 @@ __all__ = [
     "read_stop",
     "read_summary",
     "revocations_leaf",
+    "roots_leaf",
     "same_content",
     "sign_envelope",
     "sign_with_signer",

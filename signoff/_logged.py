@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from evidence import InputError, VerificationError, sha256_hex
+from signoff._roots_followed import check_roots_logged
 from signoff.commitments import EVIDENCE_LEAF, PANEL_EVIDENCE, PANEL_LEAF, panel_commitment
 from signoff.leaves import KEY_LEAF, key_sha256
 from signoff.merkle import verify_consistency
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from signoff._build import BuildVote
     from signoff._carried import ServiceCarry
+    from signoff._roots_followed import Followed
     from signoff.bundle import Build, Bundle, Logged, Signoff
     from signoff.keys import PublicKey
     from signoff.notes import Checkpoint
@@ -69,6 +71,7 @@ def check_logged(
     revocations: Revocations,
     carry: ServiceCarry | None = None,
     build: BuildVote | None = None,
+    followed: Followed | None = None,
 ) -> LogFindings:
     """Check every proof in a bundle, and that each sign-off follows its evidence and its key in the log.
 
@@ -82,6 +85,8 @@ def check_logged(
             logged before.
     """
     log = _Log(bundle, roots)
+    if followed is not None:
+        check_roots_logged(followed, bundle.roots, log.lead)
     if log.newest_at is not None and revocations.issued_at > log.newest_at + CLOCK_SKEW:
         raise InputError("the revocation list is dated after the checkpoint that it is logged under")
     logged = {
@@ -166,10 +171,14 @@ class _Log:
         self.newest_at = self._witnessed(proof)
 
     def place(self, proof: LogProof, leaf: bytes, consistency: Sequence[bytes]) -> Place:
+        self.lead(proof, leaf, consistency)
+        return Place(proof.index, self._witnessed(proof))
+
+    def lead(self, proof: LogProof, leaf: bytes, consistency: Sequence[bytes]) -> None:
+        """The entry is in the log, and its checkpoint leads to the newest; whoever witnessed it."""
         checkpoint = proof.verify(leaf, self._key)
         newest = self.newest
         verify_consistency(checkpoint.size, newest.size, checkpoint.root, newest.root, consistency)
-        return Place(proof.index, self._witnessed(proof))
 
     def _witnessed(self, proof: LogProof) -> datetime | None:
         return None if self._quorum is None else self._quorum.check(proof.checkpoint).at

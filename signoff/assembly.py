@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from evidence import Json, Revision
-    from signoff.bundle import Build, CarriedOver, Logged, RevocationList, Signoff
+    from signoff.bundle import Build, CarriedOver, Logged, RevocationList, RootsChange, Signoff
     from signoff.merkle import Hash
     from signoff.proofs import LogProof
     from signoff.reader import LogReader
 
 
-def assemble_bundle(
+def assemble_bundle(  # noqa: PLR0913, PLR0917 - one argument a part of the bundle
     log: LogReader,
     revision: Revision,
     signoffs: Iterable[Signoff],
@@ -28,6 +28,7 @@ def assemble_bundle(
     revocations: RevocationList,
     carry: CarriedOver | None = None,
     build: Build | None = None,
+    roots: Iterable[RootsChange] = (),
 ) -> bytes:
     """The bundle's bytes, see `build_bundle`, with the consistency proofs out of ``log``.
 
@@ -48,4 +49,5 @@ def assemble_bundle(
         revocations,
         None if carry is None else replace(carry, consistency=leads(carry.proof)),
         None if build is None else replace(build, consistency=leads(build.proof)),
+        [replace(one, consistency=leads(one.proof)) for one in roots],
     )

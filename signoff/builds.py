@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from evidence import Digest, InputError, Json, Revision, Severity, Verdict, canonical, document_digest
+from evidence import Digest, InputError, Json, Revision, Severity, Verdict, canonical
 from signoff._strict import Count, Line, Sha256, StrictModel, Text, Time, format_time, parse_time, read_document
 from signoff.leaves import leaf
 from signoff.measures import Measures, outside
@@ -35,7 +35,7 @@ BUILD_TYPE = "https://countersign.dev/build/v1"
 STOP_TYPE = "https://countersign.dev/lane-stopped/v1"
 BUILD_LEAF = "build"  # of the log's leaves
 STOP_LEAF = "lane-stopped"  # of the log's leaves
-BUILD_EVIDENCE = ("audit", "diff", "measures", "panel")
+BUILD_EVIDENCE = ("artifacts", "audit", "diff", "measures", "panel")
 
 
 class Measured(StrictModel):
@@ -96,13 +96,14 @@ class BuildStatement(StrictModel):
 
 
 class StopPredicate(StrictModel):
-    """Which lane stopped at which build, and why."""
+    """Which lane stopped at which build, and why: in a word, since the log is public; ``detail`` names the rest."""
 
     service: Line
     lane: Line
     revision: Sha256 | None
     reason: Text
     stoppedAt: Time  # noqa: N815
+    detail: Sha256 | None = None  # of a document that the reviewer keeps; left out where there is none
 
 
 class StopSubject(StrictModel):
@@ -188,7 +189,8 @@ def read_build(payload: bytes) -> BuildStatement:
     """
     statement = read_document(BuildStatement, payload, "build", limit=STATEMENT_LIMIT, only_canonical=True)
     predicate = statement.predicate
-    if tuple(one.name for one in predicate.evidence) != BUILD_EVIDENCE:
+    names = tuple(one.name for one in predicate.evidence)
+    if names not in {BUILD_EVIDENCE, BUILD_EVIDENCE[1:]}:  # artifacts were not asked for once
         raise InputError(f"build: its evidence is not {', '.join(BUILD_EVIDENCE)}")
     if (predicate.number == 1) != (predicate.previous is None):
         raise InputError("build: each build but the first names the one before")
@@ -270,9 +272,17 @@ def measured(measures: Measures) -> Measured:
 
 
 def build_stop(
-    recipe: Recipe, *, service: str, revision: Digest | None, reason: str, stopped_at: datetime
+    recipe: Recipe,
+    *,
+    service: str,
+    revision: Digest | None,
+    reason: str,
+    stopped_at: datetime,
+    detail: Digest | None = None,
 ) -> dict[str, Any]:
     """The statement by which a lane stops; the service's own key signs it, since the lane's can sign nothing else.
+
+    It is logged for everybody: ``reason`` is a word, and ``detail`` the digest of a document that says more.
 
     Raises:
         InputError: the document would not be accepted by `read_stop`.
@@ -287,6 +297,7 @@ def build_stop(
             "revision": None if revision is None else _digest_set(revision),
             "reason": reason,
             "stoppedAt": format_time(stopped_at),
+            **({} if detail is None else {"detail": _digest_set(detail)}),
         },
     }
     read_stop(canonical(document))
@@ -313,13 +324,7 @@ def stop_leaf(envelope: Envelope) -> dict[str, Json]:
 
 
 def _evidence(measures: Measures) -> list[dict[str, Any]]:
-    named = {
-        "audit": measures.audit.sha256,
-        "diff": measures.diff.sha256,
-        "measures": document_digest(measures.document).removeprefix("sha256:"),
-        "panel": measures.panel.sha256,
-    }
-    return [{"name": name, "digest": {"sha256": named[name]}} for name in BUILD_EVIDENCE]
+    return [{"name": name, "digest": {"sha256": named}} for name, named in measures.evidence.items()]
 
 
 def _digest_set(value: Digest) -> dict[str, str]:

@@ -30,6 +30,7 @@ from signoff.merkle import HASH_BYTES, Hash, leaf_hash
 from signoff.proofs import LogProof
 from signoff.recipe import Recipe, read_recipe
 from signoff.revocations import REVOCATIONS_LIMIT, revocations_leaf
+from signoff.rootchain import RootsUpdate, roots_leaf
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -92,6 +93,14 @@ class BuildEntry(StrictModel):
     measures: dict[str, Any]
 
 
+class RootsEntry(StrictModel):
+    """An update of the roots as administrators signed it, and its proofs."""
+
+    update: dict[str, Any]
+    proof: str
+    consistency: _Hashes
+
+
 class BundleDocument(StrictModel):
     """The bundle as written, ``countersign/bundle/v1``. ``build`` is there for a build under a recipe alone."""
 
@@ -103,6 +112,7 @@ class BundleDocument(StrictModel):
     revocations: RevocationsEntry
     carry: CarryEntry | None = None  # left out, never null, where nothing was carried over
     build: BuildEntry | None = None
+    roots: Annotated[tuple[RootsEntry, ...], Field(min_length=1, max_length=1000)] | None = None  # left out, never null
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +191,20 @@ class Build:
 
 
 @dataclass(frozen=True, slots=True)
+class RootsChange:
+    """An update of the roots with its proofs, for who holds roots of before it."""
+
+    update: RootsUpdate
+    proof: LogProof
+    consistency: tuple[Hash, ...] = ()
+
+    @property
+    def leaf_hash(self) -> Hash:
+        """The hash of its log entry."""
+        return leaf_hash(entry_bytes(roots_leaf(self.update)))
+
+
+@dataclass(frozen=True, slots=True)
 class Bundle:
     """A bundle as read. ``facts`` are by the hexadecimal SHA-256 of their canonical JSON. Nothing is verified yet."""
 
@@ -191,6 +215,7 @@ class Bundle:
     revocations: RevocationList
     carry: CarriedOver | None = None
     build: Build | None = None
+    roots: tuple[RootsChange, ...] = ()
 
     @property
     def reviewed(self) -> Revision:
@@ -211,6 +236,7 @@ def build_bundle(
     revocations: RevocationList,
     carry: CarriedOver | None = None,
     build: Build | None = None,
+    roots: Iterable[RootsChange] = (),
 ) -> bytes:
     """The bundle's bytes.
 
@@ -222,6 +248,7 @@ def build_bundle(
         revocations: the newest revocation list.
         carry: by what votes on earlier revisions count for this one, if some do.
         build: what makes ``revision`` a build under a recipe; the sign-offs are then of its anchor.
+        roots: every update by which the roots changed, in order, for who holds earlier ones.
 
     Raises:
         InputError: the bundle would not be accepted by `read_bundle`.
@@ -259,6 +286,16 @@ def build_bundle(
             "consistency": [encode_base64(sibling) for sibling in carry.consistency],
             "revisions": [one.manifest() for one in sorted(carry.revisions, key=lambda one: one.digest)],
         }
+    changes = [
+        {
+            "update": one.update.document,
+            "proof": one.proof.text,
+            "consistency": [encode_base64(sibling) for sibling in one.consistency],
+        }
+        for one in roots
+    ]
+    if changes:
+        document["roots"] = changes
     data = canonical(document)
     read_bundle(data)
     return data
@@ -276,6 +313,8 @@ def read_bundle(data: bytes, what: str = "bundle") -> Bundle:
         raise InputError(f"{what}: its facts are not in the order of their digests, or one is there twice")
     if "build" in document.model_fields_set and (document.build is None or document.carry is not None):
         raise InputError(f"{what}: a build that is none, or one with votes that were carried over")
+    if "roots" in document.model_fields_set and document.roots is None:
+        raise InputError(f"{what}: roots is null; it is left out where no update comes with it")
     order = [(entry.leaf.type, entry.leaf.digest) for entry in document.logged]
     if order != sorted(set(order)):
         raise InputError(f"{what}: what else was logged is out of order, or there twice")
@@ -293,6 +332,7 @@ def read_bundle(data: bytes, what: str = "bundle") -> Bundle:
         ),
         _carry(document, what),
         None if document.build is None else _build(document.build, what),
+        tuple(_roots(one, what) for one in document.roots or ()),
     )
 
 
@@ -316,6 +356,11 @@ def _build(entry: BuildEntry, what: str) -> Build:
         read_measures(entry.measures),
         _hashes(entry.consistency),
     )
+
+
+def _roots(entry: RootsEntry, what: str) -> RootsChange:
+    update = RootsUpdate.read(canonical(entry.update), f"{what}: roots update")
+    return RootsChange(update, LogProof.parse(entry.proof), _hashes(entry.consistency))
 
 
 def _carry(document: BundleDocument, what: str) -> CarriedOver | None:

@@ -124,7 +124,6 @@ def build_facts(
     Raises:
         InputError: the document would not be accepted by `read_facts`.
     """
-    seen = {(_plain(name), _plain(email)) for name, email in people}
     document = {
         "schema": FACTS_SCHEMA,
         "revision": {"sha256": revision.digest.removeprefix("sha256:")},
@@ -133,12 +132,18 @@ def build_facts(
         ],
         "findings": [finding.model_dump(mode="json") for finding in _merged(findings)],
         "files": files.model_dump(mode="json"),
-        "people": [{"name": name, "email": email} for name, email in sorted(seen)],
+        "people": people_list(people),
     }
     if paths is not None:
         document["paths"] = sorted({_plain(path) for path in paths})
     read_facts(document)
     return document
+
+
+def people_list(people: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    """(name, address) of people as documents list them: each once, in order, as far as JSON can carry them."""
+    seen = {(_plain(name), _plain(email)) for name, email in people}
+    return [{"name": name, "email": email} for name, email in sorted(seen)]
 
 
 def read_facts(document: Mapping[str, Json]) -> FactsDocument:

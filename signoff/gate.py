@@ -15,7 +15,7 @@ from evidence import InputError, sha256_hex
 from signoff._strict import format_time
 from signoff.breakglass import judge_break_glass
 from signoff.bundle import BUNDLE_LIMIT
-from signoff.verification import Examination, Inputs, Signed, Step
+from signoff.verification import Examination, Inputs, Step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from evidence import Revision
     from signoff._build import BuildVote
+    from signoff._signed import Signed
     from signoff.breakglass import BreakGlass
     from signoff.states import Requirement
 
@@ -47,6 +48,7 @@ class GateResult:
     break_glass: BreakGlass | None = None
     subject: Revision | None = None  # what the decision is about
     build: BuildVote | None = None  # by whom it was countersigned, if it is a build under a recipe
+    roots_in_force: str | None = None  # the digest of the roots that the bundle led on to from those that were given
 
     @property
     def reviewed(self) -> bool:
@@ -67,6 +69,7 @@ class GateResult:
             "revision": self.revision,
             "policy": None if self.policy_digest is None else {"sha256": self.policy_digest},
             "roots": {"sha256": self.roots_digest},
+            "roots_in_force": None if self.roots_in_force is None else {"sha256": self.roots_in_force},
             "rollback": self.rollback,
             "build": None if self.build is None else self.build.to_json(),
             "break_glass": None if self.break_glass is None else self.break_glass.to_json(),
@@ -208,6 +211,7 @@ def _examine(inputs: Inputs, examination: Examination) -> GateResult:
         roots_digest=sha256_hex(inputs.roots),
         inputs=(("bundle", sha256_hex(inputs.bundle)),),
         build=examination.build if steps[1].ok else None,
+        roots_in_force=examination.roots.digest if steps[1].ok else None,
         rollback=inputs.rollback,
     )
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from evidence import CellVerdict, InputError, Json, Severity, Verdict, canonical
+from evidence import CellVerdict, InputError, Json, Severity, Verdict, canonical, sha256_hex
 from signoff._strict import Count, Line, Sha256, StrictModel, read_document
+from signoff.facts import PersonEntry, people_list
 from signoff.recipe import WHOLE_RATIO, Whole
 
 if TYPE_CHECKING:
@@ -42,8 +43,18 @@ class DataMeasure(StrictModel):
     value: Whole
 
 
+class ArtifactsMeasure(StrictModel):
+    """What comparing the models and data inside the artifacts came to: the document's digest, and its verdict."""
+
+    digest: Sha256
+    verdict: Verdict
+
+
 class Measures(StrictModel):
-    """The document, ``countersign/measures/v1``. ``base`` and ``head`` are contents as in a revision manifest."""
+    """The document, ``countersign/measures/v1``. ``base`` and ``head`` are contents as in a revision manifest.
+
+    ``people`` are all who had a hand in the build: commits, pusher, launcher of its training, supplier of artifacts.
+    """
 
     schema_name: Literal["countersign/measures/v1"] = Field(alias="schema")
     revision: Sha256
@@ -59,11 +70,22 @@ class Measures(StrictModel):
     findings: Count
     severity: Severity | None
     data: Annotated[tuple[DataMeasure, ...], Field(max_length=100)]
+    artifacts: ArtifactsMeasure | None = None  # left out, as is the next, by who measured before they were asked for
+    people: Annotated[tuple[PersonEntry, ...], Field(min_length=1, max_length=10_000)] | None = None
 
     @property
     def document(self) -> dict[str, Any]:
         """The document itself."""
-        return self.model_dump(mode="json", by_alias=True)
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+    @property
+    def evidence(self) -> dict[str, str]:
+        """The hexadecimal SHA-256 by name of what a build's statement rests on, these measures among it."""
+        named = {"audit": self.audit, "diff": self.diff, "panel": self.panel}
+        if self.artifacts is not None:
+            named["artifacts"] = self.artifacts.digest
+        own = sha256_hex(canonical(self.document))
+        return dict(sorted({**{name: one.sha256 for name, one in named.items()}, "measures": own}.items()))
 
     @property
     def ratios(self) -> tuple[int | None, int | None]:
@@ -79,6 +101,8 @@ def build_measures(
     *,
     audit: tuple[Digest, Json],
     diff: tuple[Digest, Json],
+    artifacts: tuple[Digest, Json],
+    people: Iterable[tuple[str, str]],
     data: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """The measures of a build out of its evidence.
@@ -87,13 +111,15 @@ def build_measures(
         revision: the build.
         audit: digest and document of the audit, of the build against the recipe's revision.
         diff: digest and document of the diff.
+        artifacts: digest and document of what changed inside the artifacts.
+        people: (name, address) of everybody who had a hand in the build.
         data: the figures of its summary of data that the recipe bounds.
 
     Raises:
         InputError: the document would not be accepted by `read_measures`; an audit that is none.
     """
     try:
-        found = [*audit[1]["findings"], *diff[1]["findings"]]
+        found = [*audit[1]["findings"], *diff[1]["findings"], *artifacts[1]["findings"]]
         severities = [Severity(one["severity"]) for one in found]
         cells = [_cell(one) for one in audit[1]["cells"] if one["family"] == "primary"]
         document: dict[str, Any] = {
@@ -111,6 +137,8 @@ def build_measures(
             "findings": len(found),
             "severity": max(severities, key=lambda one: one.rank).value if severities else None,
             "data": [{"name": name, "value": value} for name, value in sorted((data or {}).items())],
+            "artifacts": {"digest": _sha256(artifacts[0]), "verdict": artifacts[1]["verdict"]},
+            "people": people_list(people),
         }
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"measures: the evidence is not that of an audit and a diff: {error}") from error
@@ -131,6 +159,11 @@ def read_measures(document: Mapping[str, Json]) -> Measures:
     names = [one.name for one in found.data]
     if names != sorted(set(names)):
         raise InputError("measures: the figures of data are not in the order of their names, or one is there twice")
+    people = [(one.name, one.email) for one in found.people or ()]
+    if people != sorted(set(people)):
+        raise InputError("measures: the people are not in order, or one is there twice")
+    if {"artifacts", "people"} & {name for name in found.model_fields_set if getattr(found, name) is None}:
+        raise InputError("measures: artifacts or people are null; they are left out where they are not known")
     return found
 
 
@@ -146,6 +179,10 @@ def _reasons(recipe: Recipe, measures: Measures) -> Iterable[str | None]:
     yield "the audit ran without a sandbox" if measures.unsafe else None
     yield "audited with another panel than the recipe's" if measures.panel != recipe.panel else None
     yield f"the audit's verdict is {measures.verdict}" if measures.verdict is not Verdict.PASS else None
+    yield "who had a hand in it is not known" if measures.people is None else None
+    changed = None if measures.artifacts is None else measures.artifacts.verdict
+    yield "what changed inside the artifacts is not known" if changed is None else None
+    yield f"what changed inside the artifacts: {changed}" if changed is Verdict.FAIL else None
     yield "the audit has no primary cell" if not measures.cells else None
     beyond = sum(not _within(recipe.ratio, cell.ratio) for cell in measures.cells)
     yield f"{beyond} of {len(measures.cells)} primary cells beyond the recipe's ratio" if beyond else None

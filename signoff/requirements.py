@@ -119,6 +119,11 @@ def evaluate(policy: Policy | None, facts: Facts) -> tuple[Requirement, ...]:
     return tuple(set_aside(policy.rules.expedited, found, facts, counted))
 
 
+def independence(facts: Facts) -> Requirement:
+    """Whether nobody approves what they had a hand in, which no policy can set aside."""
+    return Requirement("independence", *_independence(facts))
+
+
 def declared(person: Person, statement: Statement, now: datetime) -> str | None:
     """Why somebody's declaration of independence does not hold for a statement, when it was signed and now; or None."""
     if person.independence is None:

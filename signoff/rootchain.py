@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from evidence import Digest, InputError, PolicyError, canonical, digest, sha256_hex
+from evidence import Digest, InputError, Json, PolicyError, canonical, digest, sha256_hex
 from signoff._strict import StrictModel, decode_base64, encode_base64, read_document
 from signoff.envelope import pae
+from signoff.leaves import leaf
 from signoff.roots import Roots, fold_name, parse_roots
 from signoff.sshsig import dearmor, parse_sshsig
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 UPDATE_SCHEMA = "countersign/roots-update/v1"
 ROOTS_TYPE = "application/vnd.countersign.roots+json"
 ADMINISTRATOR = "administrator"
+ROOTS_LEAF = "roots"  # of the log's leaves
 
 _LIMIT = 8 << 20
 
@@ -59,12 +61,12 @@ class RootsUpdate:
 
     def to_bytes(self) -> bytes:
         """The update as written."""
-        document = {
-            "schema": UPDATE_SCHEMA,
-            "roots": encode_base64(self.roots),
-            "signatures": list(self.signatures),
-        }
-        return canonical(document)
+        return canonical(self.document)
+
+    @property
+    def document(self) -> dict[str, Json]:
+        """The update as a document."""
+        return {"schema": UPDATE_SCHEMA, "roots": encode_base64(self.roots), "signatures": list(self.signatures)}
 
     @property
     def message(self) -> bytes:
@@ -99,6 +101,11 @@ class RootsUpdate:
             signature.verify(self.message)
             keys.append(signature.key)
         return tuple(keys)
+
+
+def roots_leaf(update: RootsUpdate) -> dict[str, Json]:
+    """The log's leaf of an update of the roots: its digest."""
+    return leaf(ROOTS_LEAF, digest=update.digest)
 
 
 def accept_update(before: bytes | None, update: RootsUpdate, now: datetime) -> Roots:

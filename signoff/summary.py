@@ -99,6 +99,7 @@ class SummaryPredicate(StrictModel):
     countersign_rollback: bool
     countersign_break_glass: EmergencyEntry | None
     countersign_steps: tuple[StepEntry, ...]
+    countersign_roots_in_force: Resource | None = None  # where the bundle led on to other roots than were given
 
 
 class SummaryDocument(StrictModel):
@@ -124,6 +125,12 @@ class Summary:
     break_glass: EmergencyEntry | None
     document: SummaryDocument
 
+    @property
+    def roots_in_force(self) -> Digest:
+        """The roots that the decision was made by: those that were given, or that the bundle led on to."""
+        followed = self.document.predicate.countersign_roots_in_force
+        return self.roots if followed is None else f"sha256:{followed.digest.sha256}"
+
 
 def build_summary(result: GateResult, *, gate_id: str, now: datetime) -> dict[str, Any]:
     """The statement of a decision; `canonical` of it is what the gate signs.
@@ -140,7 +147,7 @@ def build_summary(result: GateResult, *, gate_id: str, now: datetime) -> dict[st
         raise InputError("a summary is of a gate's decision, which takes a policy")
     emergency, revision = result.break_glass, result.subject
     levels = [SUMMARY_LEVEL] if result.reviewed else [EMERGENCY_LEVEL] if result.admitted else ["FAILED"]
-    document = {
+    document: dict[str, Any] = {
         "_type": STATEMENT_TYPE,
         "subject": _subjects(revision, result),
         "predicateType": SUMMARY_TYPE,
@@ -159,6 +166,8 @@ def build_summary(result: GateResult, *, gate_id: str, now: datetime) -> dict[st
             "countersign_steps": [_shortened(step._asdict()) for step in result.steps],
         },
     }
+    if result.roots_in_force not in {None, result.roots_digest}:
+        document["predicate"]["countersign_roots_in_force"] = _resource("roots", result.roots_in_force or "")
     read_summary(canonical(document))
     return document
 

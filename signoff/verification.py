@@ -32,24 +32,24 @@ from signoff._carried import (
     read_signed_carry,
 )
 from signoff._logged import LogFindings, Vote, check_logged, check_revoked
+from signoff._roots_followed import Followed, follow_roots
+from signoff._signed import Signed, check_change, check_reviewer, no_twice, voter
 from signoff._subject import check_subject
 from signoff.bundle import Bundle, read_bundle
 from signoff.facts import check_bound, policy_facts
 from signoff.policy import Policy, parse_policy
-from signoff.requirements import CLOCK_SKEW, Voter, admits, declared, evaluate, in_time
+from signoff.requirements import CLOCK_SKEW, admits, evaluate, in_time, independence
 from signoff.revocations import Revocations, read_revocations
-from signoff.roots import READ_ONLY, fold_name, parse_roots
-from signoff.statement import FACTS_NAME, Statement, read_statement
+from signoff.roots import fold_name
+from signoff.statement import FACTS_NAME, read_statement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from datetime import datetime
     from pathlib import Path
 
     from confine import Repository
-    from evidence import Revision
-    from signoff.keys import PublicKey
-    from signoff.roots import Person, Roots
+    from signoff.roots import Roots
     from signoff.states import Requirement
 
 STEPS: tuple[tuple[int, str, str], ...] = (
@@ -77,17 +77,6 @@ class Step(NamedTuple):
     name: str
     ok: bool | None
     detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Signed:
-    """A sign-off of which the signature holds: who made it, by which key, and what it says."""
-
-    person: Person
-    key: PublicKey
-    statement: Statement
-    synced: bool = False  # by a passkey that may have copies
-    carried_from: str | None = None  # the revision it was given to, where that is another than the bundle's
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +109,7 @@ class Examination:
     _revocations: Revocations | None = None
     _found: LogFindings | None = None
     _carry: ServiceCarry | None = None
+    _followed: Followed | None = None
 
     @property
     def bundle(self) -> Bundle:
@@ -186,7 +176,8 @@ class Examination:
 
     def _check_signatures(self) -> str:
         """A payload is parsed here, once, after its signature."""
-        self._roots = parse_roots(self.inputs.roots)
+        self._followed = follow_roots(self.inputs.roots, self.bundle.roots, self.inputs.now)
+        self._roots = self._followed.roots
         for signoff in self.bundle.signoffs:
             key = verify_by(signoff.envelope, self.roots.keys, self.roots)
             person, entry = self.roots.owner(key)
@@ -197,7 +188,7 @@ class Examination:
             for moment, when in moments:
                 if not entry.valid_at(moment):
                     raise InputError(f"the key {key.fingerprint} of {person.id} does not count {when}")
-            _check_reviewer(statement, person)
+            check_reviewer(statement, person)
             earlier = None if statement.revision == self.bundle.reviewed.digest else statement.revision
             self.signed.append(Signed(person, key, statement, signoff.envelope.synced, earlier))
             self._votes.append(Vote(person.id, key, entry, statement, signoff))
@@ -207,7 +198,7 @@ class Examination:
         if self.bundle.build is not None:
             self.build = check_build_signature(self.bundle.build, self.roots, self.inputs.now)
             found.append(f"{self.build.name} by {self.build.key.fingerprint}")
-        return "; ".join(found)
+        return self._followed.words + "; ".join(found)
 
     def _read_revocations(self) -> Revocations:
         """The revocation list, by a key of the service that counted when it was issued."""
@@ -223,11 +214,11 @@ class Examination:
         return found
 
     def _check_people(self) -> str:
-        _no_twice(
+        no_twice(
             [fold_name(one.person.id) for one in self.signed], "one person signed twice; a bundle holds what counts now"
         )
-        _no_twice([one.key.identity for one in self.signed], "one key signed twice")
-        _no_twice([one.statement.predicate.nonce for one in self.signed], "two statements have one nonce")
+        no_twice([one.key.identity for one in self.signed], "one key signed twice")
+        no_twice([one.statement.predicate.nonce for one in self.signed], "two statements have one nonce")
         if len({one.statement.predicate.change.targetRef for one in self.signed}) != 1:
             raise InputError("the sign-offs are for different targets")
         if self._carry is not None:
@@ -254,7 +245,7 @@ class Examination:
         bundle = self.bundle
         bound: set[str] = set()
         for one, vote in zip(self.signed, self._votes, strict=True):
-            _check_change(one, manifest_of(bundle, vote, self._carry))
+            check_change(one, manifest_of(bundle, vote, self._carry))
             digest = one.statement.evidence_digest(FACTS_NAME) or ""
             facts = bundle.facts.get(digest)
             if facts is None:
@@ -265,6 +256,8 @@ class Examination:
         if bound != set(bundle.facts):
             raise InputError("there are facts in the bundle that nobody signed")
         build = check_recipe(bundle, self.build, [(one.person.id, one.statement) for one in self.signed])
+        if build is not None:
+            self._people = tuple((one.name, one.email) for one in build.measures.people or ())
         if self.open_repository is None:
             return f"{bundle.revision.digest} (repository and artifacts not looked at)"
         repository = self.open_repository()
@@ -273,11 +266,12 @@ class Examination:
         if build is not None:
             data = {one.name: one.value for one in build.measures.data}
             found += "; " + check_code(build.recipe, data, bundle.revision, repository)
-        self._people, self._paths = made_and_touched(repository, dict.fromkeys((bundle.reviewed, bundle.revision)))
+        made, self._paths = made_and_touched(repository, dict.fromkeys((bundle.reviewed, bundle.revision)))
+        self._people += made
         return found
 
     def _check_log(self) -> str:
-        found = check_logged(self.bundle, self.roots, self._votes, self._list, self._carry, self.build)
+        found = check_logged(self.bundle, self.roots, self._votes, self._list, self._carry, self.build, self._followed)
         self._found = found
         where = ", ".join(str(place.number) for place in (*found.places, found.build) if place is not None)
         by = "no witness is asked for" if found.newest_at is None else f"witnessed {found.newest_at:%Y-%m-%d %H:%M} UTC"
@@ -313,7 +307,7 @@ class Examination:
     def _check_time(self) -> str:
         """Without a policy only the statements' own limits are known. A rollback's must have held once."""
         for one in self.signed:
-            late = in_time(_voter(one, self._counted_at), self._policy, self._counted_at)
+            late = in_time(voter(one, self._counted_at), self._policy, self._counted_at)
             if late:
                 raise InputError(late)
         check_times(self._carry, self._votes, self.inputs.now)
@@ -337,61 +331,18 @@ class Examination:
         check_revoked(self.bundle, self._votes, self._in_log, self._list, self._carry, self.build)
         return f"nothing of it is on revocation list {self._list.number}"
 
-    def _judge(self) -> str | None:
-        if self._policy is None:
-            return None
+    def _judge(self) -> str:
+        """Without a policy one thing is known to be asked all the same: that nobody vouches for their own work."""
         facts = policy_facts(
             tuple(self.bundle.facts.values()),
-            votes=[_voter(one, self._counted_at) for one in self.signed],
+            votes=[voter(one, self._counted_at) for one in self.signed],
             people=self._people,
             paths=self._paths,
             roots=self.roots,
             now=self._counted_at,
         )
-        self.requirements = evaluate(self._policy, facts)
+        self.requirements = evaluate(self._policy, facts) if self._policy else (independence(facts),)
         if not admits(self.requirements):
             unmet = [f"{one.name}: {one.reason}" for one in self.requirements if not one.state.met]
             raise PolicyError("; ".join(unmet) or "no requirement is met")
         return "; ".join(f"{one.name} {one.state}" for one in self.requirements)
-
-
-def _check_reviewer(statement: Statement, person: Person) -> None:
-    """The statement speaks in the name of the person whose key signed it."""
-    said = statement.predicate.reviewer
-    if (said.id, said.name, said.organization) != (person.id, person.name, person.organization):
-        raise InputError(f"signed by the key of {person.id}, in the name of {said.id!r} ({said.name!r})")
-    if said.role not in person.roles:
-        raise InputError(f"{person.id} signs as {said.role!r}, a role that the roots do not give")
-    if said.role in READ_ONLY:
-        raise InputError(f"{person.id} signs as {said.role!r}, a role that only reads")
-
-
-def _check_change(one: Signed, revision: Revision) -> None:
-    """The statement describes in its words the manifest that is its subject."""
-    change = one.statement.predicate.change
-    said = (change.repository, change.baseTree, change.headTree, change.headCommit)
-    if said != (revision.repository, revision.base.tree, revision.head.tree, revision.head.commit):
-        raise InputError(f"the statement of {one.person.id} describes another change than its manifest")
-
-
-def _no_twice(values: Sequence[str], complaint: str) -> None:
-    if len(set(values)) != len(values):
-        raise InputError(complaint)
-
-
-def _voter(one: Signed, now: datetime) -> Voter:
-    predicate = one.statement.predicate
-    return Voter(
-        person=one.person.id,
-        organization=one.person.organization,
-        roles=frozenset({predicate.reviewer.role}),
-        emails=one.person.emails,
-        key=one.key.identity,
-        synced=one.synced,
-        expedited=predicate.expedited is not None,
-        declared=declared(one.person, one.statement, now),
-        decision=predicate.decision,
-        override=predicate.override,
-        signed_at=one.statement.signed_at,
-        expires_at=one.statement.expires_at,
-    )

@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import UnverifiedSignatureError
 from securesystemslib.signer import Signature, SSlibKey
@@ -71,9 +71,13 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Keys:
-    """The reviewer's keys for statements; none means that nothing can be verified."""
+    """The reviewer's keys for statements; none means that nothing can be verified.
+
+    ``lines`` are OpenSSH's public lines by what `Provenance.signed_by` calls a key, of those that have such a form.
+    """
 
     keys: tuple[SSlibKey, ...] = field(default=())
+    lines: Mapping[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         """Whether there are any."""
@@ -94,9 +98,23 @@ def read_keys(path: Path) -> Keys:
     if not blocks:
         raise InputError(f"{path}: no public key in PEM")
     try:
-        return Keys(tuple(SSlibKey.from_crypto(load_pem_public_key(block)) for block in blocks))
+        public = [load_pem_public_key(block) for block in blocks]
+        keys = tuple(SSlibKey.from_crypto(one) for one in public)
+        lines = {_called(key): _line(one) for key, one in zip(keys, public, strict=True)}
+        return Keys(keys, {name: line for name, line in lines.items() if line is not None})
     except (ValueError, UnsupportedAlgorithm) as error:
         raise InputError(f"{path}: a key that is not verified with: {' '.join(str(error).split())[:100]}") from error
+
+
+def _called(key: SSlibKey) -> str:
+    return key.keyid[:16]
+
+
+def _line(public: Any) -> str | None:  # noqa: ANN401 - whatever kind of key the PEM held
+    try:
+        return str(public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode())
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return None
 
 
 def is_statement(path: str) -> bool:
@@ -219,7 +237,7 @@ def _verified(pae: bytes, signatures: Sequence[bytes], keys: Keys) -> list[str]:
                 key.verify_signature(Signature(key.keyid, signature.hex()), pae)
             except (UnverifiedSignatureError, ValueError):
                 continue
-            found.append(key.keyid[:16])
+            found.append(_called(key))
             break
     return found
 

@@ -6,9 +6,10 @@
 
 Read it from the bottom up: `verify` is the procedure, with the numbers of docs/gate.md; everything above serves it.
 It judges what a bundle says of itself: who signed what, by which keys, that all of it is in the log in its order, that
-the witnesses asked for have seen it, and that nothing of it is revoked, expired or too old. A build under a recipe is
-held against the recipe that people signed, and its bounds. Artifacts are compared if they are given. It does *not* read
-the repository, and does not judge the policy's requirements (step 10): it prints what was decided, so that you can.
+the witnesses asked for have seen it, that nothing of it is revoked, expired or too old, and that nobody approves what
+the signed facts say they had a hand in. A build under a recipe is held against the recipe that people signed, and its
+bounds. Artifacts are compared if they are given. It does *not* read the repository, and does not judge what else the
+policy requires (the rest of step 10): it prints what was decided, so that you can.
 What stands where:
 
     strict JSON        one spelling, RFC 8785; whole numbers
@@ -16,7 +17,7 @@ What stands where:
     keys, signatures   OpenSSH's wire form, SSHSIG, raw Ed25519 and ECDSA, hardware keys, passkeys
     the log            RFC 6962 trees, signed notes, checkpoints, cosignatures, quorum, proofs
     recipes            what a recipe and its measures must be to be one
-    Verification       the steps 1 to 9, one method each
+    Verification       the steps 1 to 10, one method each
 
 Exit status: 0 all of it holds, 1 something does not, 2 bad usage.
 """
@@ -352,7 +353,11 @@ MEASURES = shape(
         "findings": count,
         "severity": maybe(SEVERITY),
         "data": many(shape({"name": LINE, "value": whole}), 0, 100),
-    }
+    },
+    {
+        "artifacts": shape({"digest": SHA, "verdict": VERDICT}),
+        "people": many(shape({"name": ADDRESS, "email": ADDRESS}), 1, 10_000),
+    },
 )
 BUILD_PREDICATE = shape(
     {
@@ -394,6 +399,13 @@ BUILT = shape(
         "measures": MEASURES,
     }
 )
+UPDATE = shape(
+    {
+        "schema": is_("countersign/roots-update/v1"),
+        "roots": STRING,
+    },
+    {"signatures": many(matches("(?s:.*)", 20_000), 0, 100)},
+)
 BUNDLE = shape(
     {
         "schema": is_("countersign/bundle/v1"),
@@ -404,6 +416,7 @@ BUNDLE = shape(
         "revocations": shape({"envelope": ENVELOPE, "proof": STRING}),
     },
     {
+        "roots": many(shape({"update": UPDATE, "proof": STRING, "consistency": CONSISTENCY}), 1, 1000),
         "build": BUILT,
         "carry": shape(
             {"envelope": ENVELOPE, "proof": STRING, "consistency": CONSISTENCY, "revisions": many(MANIFEST, 1, 100)}
@@ -445,6 +458,12 @@ def came_to(facts):
 
 def fold(name):
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def fold_email(email):
+    """An address without case and outer space, and without a ``+tag``."""
+    local, at, domain = fold(email).rpartition("@")
+    return f"{local.split('+', 1)[0] or local}{at}{domain}"
 
 
 # Keys and signatures. A key is OpenSSH's wire form; what it may verify is decided by the key, never by the signature.
@@ -610,6 +629,86 @@ class Entry:
 
     def counts(self, moment):
         return self.start <= moment and (self.end is None or moment < self.end)
+
+
+# Roots change hands by updates: version N+1 names N by digest, and is signed by enough administrators of both.
+
+
+def armoured(text):
+    """The SSH signature within its armour, in the one spelling that there is of it."""
+    first, last = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
+    lines = text.strip().split("\n")
+    need(len(lines) > 2 and (lines[0], lines[-1]) == (first, last), "not an SSH signature")
+    return b64("".join(lines[1:-1]))
+
+
+def signers(update):
+    """The keys that signed an update, each signature verified."""
+    roots, kind = b64(update["roots"]), "application/vnd.countersign.roots+json"
+    message = b"DSSEv1 %d %s %d " % (len(kind), kind.encode(), len(roots)) + roots
+    found = []
+    for text in update.get("signatures", ()):
+        blob = armoured(text)
+        need(blob[:10] == b"SSHSIG\x00\x00\x00\x01", "not an SSH signature of version 1")
+        key = Key(Wire(blob[10:]).string())
+        try:
+            key.check_ssh(blob, message)
+        except InvalidSignature:
+            raise Refused("an update of the roots with a signature that is not over it") from None
+        found.append(key)
+    return found
+
+
+def enough(roots, keys, moment):
+    """As many distinct administrators as these roots ask for signed, by keys that counted at a time."""
+    people, bare = set(), set()
+    for person in roots["people"]:
+        for entry in map(Entry, person.get("keys", ())):
+            signed = entry.key.blob in {key.blob for key in keys} and entry.counts(moment)
+            if signed and "administrator" in person["roles"]:
+                people.add(fold(person["id"]))
+                bare.add(entry.key.bare)
+    need(min(len(people), len(bare)) >= roots["administration"]["threshold"] >= 2, "roots that too few signed")
+
+
+def kept(old, new):
+    """People and keys are ended, never removed or moved, and no new key begins before the roots were issued."""
+    need(old["service"]["id"] == new["service"]["id"], "roots of another service")
+    need(all(log in new.get("logs", []) for log in old.get("logs", [])), "roots without a log that they had")
+
+    def keys(roots):
+        held = [(f"person {one['id']}", one.get("keys", ())) for one in roots["people"]]
+        held += [(f"lane {one['id']}", one["keys"]) for one in roots.get("build_lanes", ())]
+        return {owner: {entry.key.blob: entry for entry in map(Entry, written)} for owner, written in held}
+
+    before, after = keys(old), keys(new)
+    bare = {entry.key.bare for entries in before.values() for entry in entries.values()}
+    for owner, entries in before.items():
+        need(owner in after or (owner.startswith("lane ") and not entries), "roots without somebody whom they had")
+        for blob, entry in entries.items():
+            now = after[owner].get(blob)
+            need(now is not None and now.start == entry.start, "roots that take a key away, or move it")
+            ended = entry.end is None or (now.end is not None and now.end <= entry.end)
+            need(ended, "roots by which a key that was ended counts again")
+    issued = time(new["administration"]["issued"], "issued")
+    for entries in after.values():
+        fresh = [entry for entry in entries.values() if entry.key.bare not in bare]
+        need(all(entry.start >= issued for entry in fresh), "a new key that begins before its roots")
+
+
+def accept(before, update, moment):
+    """The roots of an update that follows on these bytes, signed by who counted at a time."""
+    data = b64(update["roots"])
+    old, new = parse(before, "roots"), parse(data, "roots")
+    plan, former = new["administration"], old["administration"]
+    need(plan["version"] == former["version"] + 1, "another version of the roots than the next")
+    need(plan["previous"]["sha256"] == sha256(before), "roots that do not follow on those before")
+    need(time(former["issued"], "issued") <= time(plan["issued"], "issued") <= moment, "roots of another time")
+    kept(old, new)
+    keys = signers(update)
+    enough(new, keys, moment)
+    enough(old, keys, moment)
+    return data
 
 
 BESIDE = ("authenticatorData", "clientDataJSON")
@@ -900,6 +999,7 @@ def check_measures(measures):
     cells = [(-1 if cell["ratio"] is None else cell["ratio"], cell["verdict"]) for cell in measures["cells"]]
     need(cells == sorted(cells), "cells out of order")
     ordered([one["name"] for one in measures["data"]], "figures of data")
+    ordered([(one["name"], one["email"]) for one in measures.get("people", ())], "people")
 
 
 # The procedure. Each step returns what it found, or raises why it is refused; the first that does not hold ends it.
@@ -937,10 +1037,9 @@ class Verification:
                 b64(value)
         self.facts = {sha256(canonical(one)): one for one in bundle["facts"]}
         need(list(self.facts) == sorted(self.facts) and len(self.facts) == len(bundle["facts"]), "facts out of order")
-        for facts in bundle["facts"]:
-            for kind in ("evidence", "findings"):
-                named = [one["name" if kind == "evidence" else "id"] for one in facts[kind]]
-                need(len(set(named)) == len(named), f"{kind} twice in the facts")
+        for facts, kind in [(facts, kind) for facts in bundle["facts"] for kind in ("evidence", "findings")]:
+            named = [one["name" if kind == "evidence" else "id"] for one in facts[kind]]
+            need(len(set(named)) == len(named), f"{kind} twice in the facts")
         order = [(one["leaf"]["type"], one["leaf"]["digest"]) for one in bundle["logged"]]
         need(order == sorted(set(order)), "logged entries out of order")
         need(
@@ -950,7 +1049,9 @@ class Verification:
         if build:
             check_recipe(RECIPE(build["recipe"], "recipe"))
             check_measures(build["measures"])
-        for one in (*signed, *bundle["logged"], bundle["revocations"]):
+        self.changes = bundle.get("roots", [])
+        self.updates = [canonical(one["update"]) for one in document.get("roots", []) if b64(one["update"]["roots"])]
+        for one in (*signed, *bundle["logged"], bundle["revocations"], *self.changes):
             one["proof"] = Proof(one["proof"])
             one["consistency"] = [b64(text) for text in one.get("consistency", ())]
             need(all(len(sibling) == 32 for sibling in one["consistency"]), "a hash that is not 32 bytes")
@@ -964,8 +1065,50 @@ class Verification:
         self.signed_for = sha256(canonical(self.reviewed))
         return f"revision sha256:{self.revision}" + (f", a build under recipe sha256:{self.recipe}" if build else "")
 
+    def follow(self):
+        """The roots that were given, or those to which the bundle's updates lead on from them."""
+        given = self.given[1]
+        contents, self.led = [b64(one["update"]["roots"]) for one in self.changes], []
+        plans = [parse(one, "roots")["administration"] for one in contents]
+        for before, plan in zip(contents, plans[1:], strict=False):
+            need(plan["previous"]["sha256"] == sha256(before), "updates of the roots that do not follow on one another")
+        if not contents:
+            return given
+        held = parse(given, "roots").get("administration")
+        if given in contents:
+            at = contents.index(given) + 1
+        elif (plans[0].get("previous") or {}).get("sha256") == sha256(given):
+            need(held is not None, "roots without administrators, of which no update is followed")
+            at = 0
+        else:
+            need(held is not None and held["version"] > plans[-1]["version"], "updates that lead on from other roots")
+            at = len(contents)
+        for one in self.changes[at:]:
+            issued = time(parse(b64(one["update"]["roots"]), "roots")["administration"]["issued"], "issued")
+            need(issued <= self.now + SKEW, "roots from the future")
+            quorum = parse(given, "roots").get("quorum")
+            if quorum is None or Quorum(quorum).rule == "none":
+                accept(given, one["update"], self.now + SKEW)
+            self.led.append((given, one))
+            given = accept(given, one["update"], issued)
+        return given
+
+    def check_roots_logged(self, key, size, root):
+        """Every update is in the log in its order; who signed those that were followed counted when it was seen."""
+        last = -1
+        for written, one in zip(self.updates, self.changes, strict=True):
+            old, old_root = one["proof"].check({"type": "roots", "digest": "sha256:" + sha256(written)}, key)
+            check_consistency(old, size, old_root, root, one["consistency"])
+            need(one["proof"].index > last, "updates of the roots in another order")
+            last = one["proof"].index
+        for before, one in self.led:
+            quorum = parse(before, "roots").get("quorum")
+            seen = None if quorum is None else Quorum(quorum).at(one["proof"].note)
+            if seen is not None:
+                accept(before, one["update"], seen + SKEW)
+
     def step_2_signatures(self):
-        self.roots = roots = parse(self.given[1], "roots")
+        self.roots = roots = parse(self.follow(), "roots")
         self.quorum = None if roots.get("quorum") is None else Quorum(roots["quorum"])
         self.dated = self.quorum is not None and self.quorum.rule != "none"
         people = [(person, Entry(written)) for person in roots["people"] for written in person["keys"]]
@@ -1045,7 +1188,8 @@ class Verification:
         document = canonical_document(payload, "build", 45_000)
         predicate = BUILD_STATEMENT(document, "build")["predicate"]
         names, previous = [one["name"] for one in predicate["evidence"]], predicate["previous"]
-        need(names == ["audit", "diff", "measures", "panel"], "other evidence than a build's")
+        asked = ["artifacts", "audit", "diff", "measures", "panel"]  # artifacts were not asked for once
+        need(names in (asked, asked[1:]), "other evidence than a build's")
         need((predicate["number"] == 1) == (previous is None), "each build but the first names the one before")
         need(previous is None or previous["signedAt"] <= predicate["signedAt"], "signed before the build before it")
         need(predicate["lane"] == lane == self.terms["lane"]["id"], "another lane than the recipe's")
@@ -1258,6 +1402,8 @@ class Verification:
         )
         named = {name: measures[name]["sha256"] for name in ("audit", "diff", "panel")}
         named["measures"] = sha256(canonical(self.measures))
+        if "artifacts" in measures:
+            named["artifacts"] = measures["artifacts"]["digest"]["sha256"]
         need(
             {one["name"]: one["digest"]["sha256"] for one in said["evidence"]} == named, "other evidence than measured"
         )
@@ -1275,6 +1421,8 @@ class Verification:
         need(said["number"] <= terms["builds"], f"build {said['number']} of {terms['builds']}")
         need(not measures["unsafe"] and measures["analysed"], "measured without a sandbox, or not all of it")
         need(measures["panel"] == terms["panel"] and measures["verdict"] == "pass", "no pass on the recipe's panel")
+        need("people" in measures and "artifacts" in measures, "who made it, or what its artifacts hold, is not known")
+        need(measures["artifacts"]["verdict"] != "fail", "what changed inside the artifacts failed")
         limit = terms["ratio"]
         need(known and all(one <= limit and one * limit >= 1_000_000 for one in ratios), "beyond the recipe's ratio")
         worst = -1 if measures["severity"] is None else SEVERITIES.index(measures["severity"])
@@ -1296,6 +1444,8 @@ class Verification:
             self.newest_at is None or self.list["issuedAt"] <= self.newest_at + SKEW,
             "a list dated after its checkpoint",
         )
+
+        self.check_roots_logged(key, size, root)
 
         def place(entry, leaf):
             old, old_root = entry["proof"].check(leaf, key)
@@ -1422,8 +1572,40 @@ class Verification:
             need(lost is None or (at is not None and at < lost["since"]), f"the key {whose} is revoked")
         return f"nothing of it is on revocation list {self.list['number']}"
 
+    def step_10_requirements(self):
+        """Of all that is asked of a revision, what no policy sets aside: nobody vouches for their own work.
 
-STEPS = ("bundle", "signatures", "people", "policy", "subject", "log", "freshness", "time", "revocation")
+        Who made it is said by the facts that were signed, and of a build by its measures: author, committer,
+        co-author and pusher, who launched the training, who supplied artifacts. What the repository says is for the
+        gate to read.
+        """
+        made = [one for facts in self.facts.values() for one in facts["people"]]
+        made += self.build["measures"]["people"] if self.build else []
+        need(made, "independence: nobody is known to have made it")
+        emails = {fold_email(one["email"]) for one in made}
+        names = {fold(one["name"]) for one in made if not one["email"]}
+        for person, _, statement, _, _ in self.votes:
+            if not statement["predicate"]["decision"].startswith("APPROVED"):
+                continue
+            own = {fold_email(one) for one in person.get("emails", ())}
+            called = {fold(person["id"]), *map(fold, person.get("accounts", ()))}
+            need(own, f"independence: {person['id']} has no address in the roots")
+            need(not own & emails and not called & names, f"independence: {person['id']} approves their own work")
+        return f"independence: made by {len(made)} people, none of whom approves it. Judge the rest by the policy"
+
+
+STEPS = (
+    "bundle",
+    "signatures",
+    "people",
+    "policy",
+    "subject",
+    "log",
+    "freshness",
+    "time",
+    "revocation",
+    "requirements",
+)
 
 
 def verify(bundle, roots, policy=None, artifacts=None, now=None):

@@ -14,8 +14,8 @@ import behavior
 import confine
 import diffing
 import reports
-from evidence import Artifact, InputError, Json, Revision, Severity, Verdict, document_digest, file_sha256
-from service.artifacts import Artifacts, Placed, compare_artifacts
+from evidence import Artifact, InputError, Json, Revision, Severity, Verdict, file_sha256
+from service.artifacts import Artifacts, compare_artifacts
 from service.cli import words
 from service.cli.output import as_text, leave, say, screen, show, write
 from service.cli.several import SeveralValues
@@ -243,12 +243,11 @@ def _side(tree: Path) -> behavior.Side:
 
 
 def _exported(repository: confine.Repository, ref: str, into: Path, beside: Path | None) -> behavior.Side:
-    commit = repository.resolve(ref)
-    repository.export(commit, into)
-    artifacts = behavior.locate_artifacts(into, behavior.read_manifest(into), beside)
-    outside = {name: file_sha256(path) for name, path in artifacts.items() if not path.is_relative_to(into)}
-    content = repository.content_digest(commit)
-    return behavior.Side(into, artifacts, document_digest([content, outside]) if outside else f"sha256:{content}")
+    """A side with its artifacts; those beside the repository are copies, opened without following a link."""
+    from service.submitted import exported  # noqa: PLC0415 - brings the database's imports
+
+    placed, digest = exported(repository, repository.resolve(ref), beside, into)
+    return behavior.Side(into, {name: one.file for name, one in placed.items()}, digest)
 
 
 def _declared(side: behavior.Side) -> tuple[Artifact, ...]:
@@ -274,18 +273,14 @@ def _models(
     """The declared artifacts outside the repository, base's against head's, where each side has a folder of its own."""
     if artifacts is None or _beside(artifacts, "head") == artifacts:
         return None
+    from service.submitted import exported  # noqa: PLC0415 - as above
+
     found = {}
     with tempfile.TemporaryDirectory(prefix="countersign-") as folder:
         for name, ref in refs.items():
             into, beside = Path(folder, name), _beside(artifacts, name)
-            repository.export(repository.resolve(ref), into)
-            manifest = behavior.read_manifest(into)
-            known = behavior.locate_artifacts(into, manifest, beside)
-            found[name] = {
-                key: Placed(path, manifest.artifacts[key])
-                for key, path in known.items()
-                if beside and path.is_relative_to(beside)
-            }
+            placed, _ = exported(repository, repository.resolve(ref), beside, into)
+            found[name] = {key: one for key, one in placed.items() if not one.told}
         return compare_artifacts(found["base"], found["head"], panel, keys)
 
 

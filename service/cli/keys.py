@@ -169,9 +169,9 @@ def apply_update(
     data: _Data = None,
 ) -> None:
     """Put signed roots in force, if enough administrators of the old and of the new signed, and log it."""
-    from service import trust  # noqa: PLC0415 - as above
+    from service import root_changes  # noqa: PLC0415 - as above
 
     with opened(data) as context:
-        new, index = trust.apply_update(context, signoff.RootsUpdate.read(update.read_bytes(), str(update)))
+        new, index = root_changes.apply_update(context, signoff.RootsUpdate.read(update.read_bytes(), str(update)))
     version = new.administration.version if new.administration else 0
     show(f"roots version {version} is in force, log entry {index}")

@@ -64,13 +64,22 @@ def verify(
     roots: _Roots,
     format: _Format = "text",  # noqa: A002 - the option's name
 ) -> None:
-    """Recompute the whole log from its entries; exit 1 with the first thing that does not agree."""
-    checkpoint = _reader(log, roots).verify()
+    """Recompute the whole log from its entries; exit 1 with the first thing that does not agree.
+
+    Builds under a recipe are held against one another: each names the one before, and none follows a lane's stop.
+    """
+    reader = _reader(log, roots)
+    checkpoint, chains = reader.verify(), signoff.BuildChains(signoff.read_roots(roots))
+    for index, entry in enumerate(reader.entries()):
+        if entry.startswith(b"{"):
+            chains.take(index, parse_json(entry, f"log entry {index}"))
     if format == "json":
         size, origin = checkpoint.size, checkpoint.origin
-        show(as_text({"schema": "countersign/log-verify/v1", "origin": origin, "size": size, "holds": True}))
+        document = {"schema": "countersign/log-verify/v1", "origin": origin, "size": size, "holds": True}
+        show(as_text({**document, "builds": chains.count}))
     else:
-        show(f"{checkpoint.origin}: {checkpoint.size} entries, every tile and the signed root agree")
+        builds = f"; {chains.count} builds follow on one another" if chains.count else ""
+        show(f"{checkpoint.origin}: {checkpoint.size} entries, every tile and the signed root agree{builds}")
 
 
 @app.command()
@@ -108,12 +117,12 @@ def issue_revocations(data: _Data) -> None:
 
 @app.command()
 def compare(data: _Data) -> None:
-    """Hold the service's database against its log; exit 1 with the first sign-off that differs, or is in one only."""
+    """Hold the service's database against its log; exit 1 with the first that differs or is in one only."""
     from service import reckoning  # noqa: PLC0415 - as above
 
     with _service(data) as context:
         count = reckoning.compare(context)
-    show(f"{count} sign-offs, in the database as in the log")
+    show(f"{count} sign-offs and builds, in the database as in the log")
 
 
 @contextmanager

@@ -46,7 +46,8 @@ def submit(  # noqa: PLR0913 - one parameter an option
     title: Annotated[str | None, typer.Option(help="By default the head commit's first line.")] = None,
     target: Annotated[str, typer.Option(help="The branch it is to go to.")] = "main",
     maker: Annotated[
-        list[str] | None, typer.Option(help="Who pushed it or launched its training, as 'Name <address>'; several.")
+        list[str] | None,
+        typer.Option(help="Who pushed it, launched its training or supplied artifacts, as 'Name <address>'; several."),
     ] = None,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for the verdict.")] = 3600,
     format: Annotated[str, typer.Option(help="text or json.")] = "text",  # noqa: A002 - the option's name

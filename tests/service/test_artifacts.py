@@ -16,6 +16,7 @@ from house import ITEMS, MANIFEST, TOKEN, finished
 
 from evidence import ManifestError, RepositoryError, document_digest, file_sha256
 from service import judgement, progress, steps
+from service import submitted as submitted_artifacts
 from service.app import create_app
 from service.artifacts import Placed, compare_artifacts
 from service.life import State
@@ -93,6 +94,30 @@ def test_one_folder_for_both_sides_compares_nothing_and_a_pickle_is_named(
     assert alone.status == 3
     assert not (tmp_path / "one" / "artifacts.json").exists()
     assert json.loads(alone.out)["artifacts"] is None
+
+
+def test_an_artifact_that_becomes_a_link_once_it_was_found_is_not_read(
+    house: Any, run: Callable[..., Said], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is opened is what lies in the folder then, and no link is followed, whatever was seen a moment before."""
+    house.commit({"countersign.toml": MANIFEST + '[artifacts]\nmodel = "m.npz"\n'}, "Models are outside")
+    head = house.branch("same", {"README": "words\n"})
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "secret").write_bytes(b"not the platform's")
+    weights = tmp_path / "outside" / "m.npz"
+    weights.write_bytes(b"weights")
+    locate = submitted_artifacts.locate_artifacts
+
+    def exchanged(*given: Any) -> Any:
+        found = locate(*given)
+        weights.unlink()
+        weights.symlink_to(tmp_path / "secret")
+        return found
+
+    monkeypatch.setattr(submitted_artifacts, "locate_artifacts", exchanged)
+    said = run(house.repository, "main", head, "--artifacts", tmp_path / "outside", "--out", tmp_path / "out")
+    assert (said.status, "'m.npz' goes through a symbolic link" in said.err) == (2, True)
+    assert not (tmp_path / "out").exists()
 
 
 def rules_of(run: Callable[..., Said], house: Any, head: str, outside: Path) -> set[str]:

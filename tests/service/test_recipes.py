@@ -11,22 +11,27 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from command import runner
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_ssh_public_key
 from house import MANIFEST, finished, make_key, serve, until
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from diffing import read_keys
 from evidence import InputError, Severity, VerificationError
-from service import builds, ledger, recipes, trust
+from service import builds, ledger, progress, recipes, reckoning, trust
 from service.database import BuildRow
 from service.life import State
 from service.recipes import Standing
+from service.suppliers import suppliers
 from service.views import Person
 from signoff import (
+    Envelope,
     MachineKey,
     RevokedKind,
     Terms,
     envelope_from_raw,
     gate,
     pae,
+    read_stop,
     sign_with_ssh_key,
 )
 
@@ -156,6 +161,10 @@ def test_builds_are_countersigned_until_the_first_one_outside(machine: Machine, 
     assert (standing, held.row.stop_index is not None) == (Standing.STOPPED, True)
     kinds = [line.kind for line in machine.reviews.log().lines]
     assert (kinds.count("lane-stopped"), kinds.count("build")) == (1, 2)
+    said, kept = stopped(machine)
+    assert said.reason == "a build is outside of the recipe's bounds"
+    assert kept["reason"] == held.row.stop_reason == "the audit's verdict is fail"
+    assert ledger.read_revoked(machine.context)[0].reason == said.reason
     assert machine.gate(2).admitted  # as it was before the stop
     with pytest.raises(Exception, match="nobody has signed"):
         machine.reviews.bundle(4, 1)
@@ -182,6 +191,106 @@ def test_what_somebody_else_hands_in_is_no_build_and_stops_nothing(machine: Mach
     assert recipes.every(machine.context)[0][1] is Standing.COUNTS
     assert recipes.active(machine.context, "tiny", recipe.document["repository"], recipe.target_ref)
     assert not recipes.active(machine.context, "tiny", recipe.document["repository"], "refs/heads/other")
+
+
+def test_a_build_says_who_launched_it_and_who_signed_provenance_supplied_it(machine: Machine) -> None:
+    recipe = machine.first()
+    assert machine.send(machine.train(2.0, 0.0)).build.counts
+    build = json.loads(machine.reviews.bundle(2, 1))["build"]
+    assert {"name": "pat", "email": ""} in build["measures"]["people"]
+    assert reckoning.compare(machine.context) == 2  # a sign-off and a build
+    for change, words in EDITS:
+        edited(machine.context, change, words)
+    assert reckoning.compare(machine.context) == 2
+    assert machine.gate(2).admitted
+    machine.signed(1, recipe.digest)  # anew: the build stands by what was signed before it
+    assert machine.gate(2).admitted
+    assert build["measures"]["artifacts"]["verdict"] == "pass"
+    roots = trust.roots(machine.context)
+    line = roots.people[0].keys[0].key.line
+    public = load_ssh_public_key(line.encode())
+    pem = machine.house.place / "provenance.pem"
+    pem.write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    keys = read_keys(pem)
+    (called,) = keys.lines
+    said = {"artifacts": [{"model": {"provenance": [{"signed_by": [called]}]}}, {"model": None}]}
+    context = machine.context
+    platform = context.platforms[0].model_copy(update={"provenance_keys": pem})
+    known = replace(context, platforms=(platform,))
+    job = progress.job(context.database, 1)
+    assert suppliers(known, job, [{"provenance": []}, said]) == {("reviewer", "")}
+    assert suppliers(known, job, [{"provenance": [{"signed_by": ["another"]}]}]) == set()
+    assert suppliers(context, job, [said]) == set()
+
+
+def test_a_build_by_who_signed_its_recipe_stops_the_lane(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a delivery names another sender once the build was taken for one."""
+    machine.first()
+    monkeypatch.setattr(builds, "_by_its_makers", lambda *_: True)
+    head = machine.train(2.0, 0.0)
+    machine.number += 1
+    pull = machine.house.pull(head, number=machine.number)
+    pull["pull_request"]["user"]["login"] = "Reviewer"
+    machine.house.deliver(machine.client, pull)
+    finished(machine.client, machine.number)
+    view = until(machine.client, settled, machine.number)
+    assert not view.build.counts
+    assert "independence: reviewer approves a change that they made themselves" in view.build.words
+    assert recipes.every(machine.context)[0][1] is Standing.STOPPED
+
+
+EDITS: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"number": 7}, "number"),
+    ({"log_index": 0}, "place"),
+    ({"measures_digest": "sha256:" + "0" * 64}, "measures"),
+    ({"envelope_digest": "sha256:" + "0" * 64}, "envelope"),
+    ({"signed_at": datetime(2026, 1, 1, tzinfo=UTC)}, "time"),
+    ({"log_index": None}, "gone from the database"),
+    ({"payload_digest": "sha256:" + "0" * 64}, "gone from the database"),
+)
+
+
+def edited(context: Context, change: dict[str, Any], words: str) -> None:
+    """An edit of the first build by SQL is found, and undone again."""
+    with context.database.write() as session:
+        row = session.scalars(select(BuildRow).where(BuildRow.number == 1)).one()
+        before = {name: getattr(row, name) for name in change}
+        session.execute(update(BuildRow).where(BuildRow.revision_id == row.revision_id).values(**change))
+    with pytest.raises(VerificationError, match=words):
+        reckoning.compare(context)
+    with context.database.write() as session:
+        session.execute(update(BuildRow).where(BuildRow.revision_id == row.revision_id).values(**before))
+
+
+def stopped(machine: Machine) -> tuple[Any, Any]:
+    """What the log says of a stop, and the reviewer's document behind it."""
+    entries = [json.loads(one) for one in trust.log_reader(machine.context).entries()]
+    (envelope,) = (one["envelope"] for one in entries if one["type"] == "lane-stopped")
+    said = read_stop(Envelope.from_json(envelope).payload).predicate
+    assert said.detail is not None
+    return said, machine.context.store.get_json(f"sha256:{said.detail.sha256}")
+
+
+@pytest.mark.parametrize("broken", ["_measures", "check_code"])
+def test_whatever_keeps_a_build_from_being_judged_stops_its_lane(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    """Not only what is known to be outside: an error that nobody foresaw, or a mirror that cannot be read."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise {"_measures": RuntimeError, "check_code": OSError}[broken]("no such shelf")
+
+    machine.first()
+    monkeypatch.setattr(builds, broken, fail)
+    view = machine.send(machine.train(2.0, 0.0))
+    assert (view.state, view.build.counts) == (State.READY, False)
+    held, standing = recipes.every(machine.context)[0]
+    assert standing is Standing.STOPPED
+    said, kept = stopped(machine)
+    assert (said.reason, "shelf" in kept["reason"], len(kept["salt"])) == ("a build could not be judged", True, 64)
+    assert "no such shelf" in (held.row.stop_reason or "")
+    monkeypatch.undo()
+    assert machine.send(machine.train(3.0, 0.0)).build is None
 
 
 def test_a_recipe_is_of_artifacts_that_the_manifest_places_in_the_repository(machine: Machine) -> None:

@@ -236,8 +236,8 @@ def still_recipe(**terms: Any) -> dict[str, Any]:
     )
 
 
-def documents(anchor: Revision, build: Revision, **changes: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The audit and the diff of a build, by default within all bounds."""
+def documents(anchor: Revision, build: Revision, **changes: Any) -> dict[str, dict[str, Any]]:
+    """Audit, diff and artifacts of a build by name, by default within all bounds."""
     audit = {
         "verdict": "pass",
         "panel": {"digest": PANEL},
@@ -247,15 +247,17 @@ def documents(anchor: Revision, build: Revision, **changes: Any) -> tuple[dict[s
         "findings": [],
     }
     diff = {"verdict": "pass", "findings": [{"severity": "low"}]}
-    return {**audit, **changes.pop("audit", {})}, {**diff, **changes.pop("diff", {})}
+    artifacts: dict[str, Any] = {"verdict": "pass", "findings": []}
+    every = {"audit": audit, "diff": diff, "artifacts": artifacts}
+    return {name: {**one, **changes.pop(name, {})} for name, one in every.items()}
 
 
 def measured(anchor: Revision, build: Revision, data: Mapping[str, int] | None = None, **changes: Any) -> Any:
     """The measures out of such documents."""
-    audit, diff = documents(anchor, build, **changes)
-    return read_measures(
-        build_measures(build, audit=(document_digest(audit), audit), diff=(document_digest(diff), diff), data=data)
-    )
+    people = changes.pop("people", [("Carl Committer", "carl@platform.example"), ("trainer", "")])
+    held = documents(anchor, build, **changes)
+    named: dict[str, Any] = {name: (document_digest(one), one) for name, one in held.items()}
+    return read_measures(build_measures(build, people=people, data=data, **named))
 
 
 def forged(measures: Any, **changes: Any) -> Any:

@@ -12,7 +12,7 @@ import pytest
 from recipes import LANE, SMALL, STILL, Lane, cell, forged, measured, other_lane, still_recipe
 
 from confine import Repository
-from evidence import InputError, canonical, digest, sha256_hex
+from evidence import InputError, Severity, canonical, digest, sha256_hex
 from signoff import (
     BuildPlace,
     Decision,
@@ -35,6 +35,7 @@ from signoff import (
     read_revocations,
     read_stop,
     revocations_leaf,
+    verify,
 )
 
 if TYPE_CHECKING:
@@ -197,6 +198,51 @@ def test_who_makes_a_build_does_not_sign_its_recipe(world: World, lane: Lane) ->
     lane.write()
     number, words = refused(world.gate())
     assert (number, "made themselves" in words) == (10, True)
+
+
+@pytest.mark.parametrize("named", [("Rita", ""), ("R. at work", "Rita+cluster@review.example"), ("cluster-rita", "")])
+def test_who_launched_a_build_or_supplied_its_artifacts_does_not_sign_its_recipe(
+    world: World, lane: Lane, named: tuple[str, str]
+) -> None:
+    """The commits name Carl; who else had a hand in it stands in the measures, by account or by address."""
+    world.people[0]["accounts"] = ["cluster-rita"]
+    revision = lane.change()
+    lane.write(revision=revision, measures=lane.measures(revision, people=[("Carl", "c@x.example"), named]))
+    number, words = refused(world.gate())
+    assert (number, words.split(";")[0]) == (10, "independence: rita approves a change that they made themselves")
+    assert world.verified() == (10, 10)
+
+
+@pytest.mark.parametrize(("maker", "step"), [("rita", 10), ("Carl", None)])
+def test_without_a_policy_nobody_vouches_for_their_own_work_either(
+    world: World, lane: Lane, maker: str, step: int | None
+) -> None:
+    revision = lane.change()
+    lane.write(revision=revision, measures=lane.measures(revision, people=[(maker, "")]))
+    refused_by = verify(world.bundle, world.roots, NOW).refused
+    assert (None if refused_by is None else refused_by.number) == step
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda one: one.pop("people"), "who had a hand in it is not known"),
+        (lambda one: one.pop("artifacts"), "what changed inside the artifacts is not known"),
+        (lambda one: one["artifacts"].update(verdict="fail"), "what changed inside the artifacts: fail"),
+        (lambda one: one.update(severity="high"), "a finding of severity high, above low"),
+    ],
+)
+def test_a_build_of_unknown_hands_or_content_is_outside(
+    lane: Lane, change: Callable[[dict[str, Any]], object], words: str
+) -> None:
+    held = lane.measures(lane.change()).document
+    change(held)
+    assert outside(lane.recipe(), read_measures(held)) == words
+
+
+def test_findings_inside_the_artifacts_are_findings_of_the_build(lane: Lane) -> None:
+    found = lane.measures(lane.change(), artifacts={"findings": [{"severity": "critical"}]})
+    assert (found.findings, found.severity) == (2, Severity.CRITICAL)
 
 
 def test_a_path_that_the_policy_wants_two_people_for_does_so_for_builds(world: World, lane: Lane) -> None:
@@ -559,8 +605,11 @@ def test_ratios_are_rounded_away_from_one_and_told_without_their_order() -> None
     with pytest.raises(InputError, match="not in order"):
         forged(found, cells=list(reversed(found.document["cells"])))
     with pytest.raises(InputError, match="not that of an audit"):
-        build_measures(STILL, audit=(digest(b"x"), {"verdict": "pass"}), diff=(digest(b"y"), {}))
+        build_measures(STILL, audit=(digest(b"x"), {"verdict": "pass"}), diff=(digest(b"y"), {}), **NOTHING)
     assert read_measures(found.document) == found
+
+
+NOTHING: dict[str, Any] = {"artifacts": (digest(b"z"), {"verdict": "pass", "findings": []}), "people": [("Ada", "")]}
 
 
 def stop(recipe: Any) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from alike import refused_at
+from changing import Chain
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -86,6 +88,9 @@ NAMES: dict[str, int | None] = {  # and the step at which both refuse
     "build-witnessed": None,  # one whose data is bounded, by a lane that has been stopped since
     "build-stopped": 9,  # logged after the lane had stopped
     "build-beyond": 5,  # outside of a bound of its recipe
+    "launched": 10,  # approved by who launched its training
+    "build-launched": 10,  # a build launched by who approved its recipe
+    "followed": None,  # under roots to which two updates lead from those that are given
 }
 
 _spec = importlib.util.spec_from_file_location("countersign_verify", SCRIPT)
@@ -96,11 +101,10 @@ _spec.loader.exec_module(standalone)
 
 
 def by_gate(folder: Path, bundle: bytes, now: datetime = NOW) -> int | None:
-    """The step among the first nine at which the gate refuses; None if none."""
+    """The step at which the gate refuses; None if none, or what is the policy's to ask."""
     path = folder / "mutated.json"
     path.write_bytes(bundle)
-    refused = verify(path, folder / "roots.json", now, folder / "policy.toml").refused
-    return None if refused is None or refused.number == 10 else refused.number
+    return refused_at(verify(path, folder / "roots.json", now, folder / "policy.toml"))
 
 
 def by_itself(folder: Path, bundle: bytes, now: datetime = NOW) -> int | None:
@@ -236,7 +240,8 @@ def write_build(world: World, kind: str) -> None:
     recipe = lane.recipe(artifacts={"data": data, "small": SMALL} if kind == "witnessed" else None)
     approval = lane.approve(recipe)
     revision = lane.change({SMALL: b"another", data: b'{"rows": 1000}'} if kind == "witnessed" else None)
-    measures = lane.measures(revision, {"rows": 1000} if kind == "witnessed" else None)
+    makers = {"people": [("Rita", "rita+training@review.example")]} if kind == "launched" else {}
+    measures = lane.measures(revision, {"rows": 1000} if kind == "witnessed" else None, **makers)
     if kind == "stopped":
         stop(world, recipe.digest)
     if kind == "beyond":
@@ -258,6 +263,12 @@ def stop(world: World, recipe: str) -> None:
     world.revoked = [
         Revoked(RevokedKind.RECIPE, recipe[7:], NOW - timedelta(minutes=20), "Beyond its ratio.", world.log.size)
     ]
+
+
+def launched(world: World) -> list[dict[str, Any]]:
+    """Facts by which the reviewer's own account on the cluster launched the training."""
+    world.people[0]["accounts"] = ["rita-on-the-cluster"]
+    return [world.facts(people=[("Ada Author", "ada@platform.example"), ("Rita-on-the-Cluster", "")])]
 
 
 SIGNOFFS: dict[str, Callable[[World], list[Signoff]]] = {
@@ -291,6 +302,15 @@ if os.environ.get("WRITE_VECTORS"):  # no test otherwise
             carried(world)
         elif name.startswith("build"):
             write_build(world, name.removeprefix("build-"))
+        elif name == "followed":
+            world.witnessed()
+            chain = Chain(world)
+            chain.change(lambda one: one["people"][0].update(organization="Rita & Daughters"))
+            chain.change(chain.enrol_rolf, at=NOW - timedelta(days=4), seeds=(12, 13))
+            chain.write()
+        elif name == "launched":
+            facts = launched(world)
+            world.write([world.sign(facts=facts[0])], facts)
         else:
             world.write(None if make is None else make(world), all_facts(world) if name == "everything" else None)
         folder = VECTORS / name
@@ -673,6 +693,13 @@ BUILD_MUTATIONS: dict[str, Callable[[Any], object]] = {
         data=[{"name": "b", "value": 1}, {"name": "a", "value": 1}]
     ),
     "a figure that is a fraction": lambda one: one["build"]["measures"].update(data=[{"name": "b", "value": 1.5}]),
+    "what is inside the artifacts unknown": lambda one: one["build"]["measures"].pop("artifacts"),
+    "artifacts that are none": lambda one: one["build"]["measures"].update(artifacts=None),
+    "other artifacts": lambda one: one["build"]["measures"]["artifacts"].update(verdict="inconclusive"),
+    "no people": lambda one: one["build"]["measures"].update(people=[]),
+    "people unknown": lambda one: one["build"]["measures"].pop("people"),
+    "people out of order": lambda one: one["build"]["measures"]["people"].reverse(),
+    "other people": lambda one: one["build"]["measures"]["people"].pop(),
     "another figure": lambda one: one["build"]["measures"].update(data=[{"name": "rows", "value": -1}]),
     "another key id": lambda one: one["build"]["envelope"]["signatures"][0].update(keyid="x"),
     "the sign-off as the build": lambda one: one["build"].update(envelope=one["signoffs"][0]["envelope"]),
