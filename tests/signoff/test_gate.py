@@ -137,6 +137,26 @@ def test_a_changed_byte_in_an_artifact_is_refused(world: World) -> None:
     assert_refused(world, 5, "artifact 'model'")
 
 
+def test_a_policy_that_an_approver_edited_admits_nothing_under_the_reviewers(world: World) -> None:
+    """They sign under a policy of their own, which asks for one approval less; the deployer holds the reviewer's."""
+    strict = world.policy_text.replace("people = 1  ", "people = 2  ", 1)
+    world.write()
+    assert world.gate().admitted  # under what they signed
+    assert strict != world.policy_text
+    world.policy.write_text(strict, encoding="utf-8")
+    assert_refused(world, 4, "another policy")
+
+
+def test_evidence_that_was_swapped_after_the_signing_is_refused(world: World) -> None:
+    """Facts of another audit, logged as they should be, are not those whose digest was signed."""
+    signed = world.sign()
+    other = world.facts(review=b" made later")
+    for piece in other["evidence"]:
+        world.log_piece("evidence", "sha256:" + piece["digest"]["sha256"], NOW)
+    world.write([signed], [other])
+    assert_refused(world, 5, "are not in the bundle")
+
+
 def test_a_changed_byte_in_the_policy_is_refused(world: World) -> None:
     world.write()
     for text in (world.policy_text.replace("out.", "out!"), world.policy_text + "\n", "", world.policy_text[:-1]):

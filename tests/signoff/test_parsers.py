@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,8 +15,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evidence import CountersignError, InputError, canonical
+from evidence import CountersignError, InputError, PolicyError, canonical, parse_json
 from signoff import (
+    DEFAULT_POLICY,
     Cosigner,
     CosignerKey,
     Envelope,
@@ -23,13 +26,24 @@ from signoff import (
     NoteKey,
     Revoked,
     RevokedKind,
+    RootsUpdate,
     build_revocations,
+    build_stop,
     open_cosignatures,
+    parse_policy,
     parse_request,
+    parse_roots,
+    read_build,
     read_bundle,
     read_bundle_revision,
+    read_carry,
     read_emergency,
+    read_facts,
+    read_measures,
+    read_recipe,
     read_revocations,
+    read_statement,
+    read_stop,
     read_summary,
 )
 from signoff.notes import split_note
@@ -39,6 +53,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 AT = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+VECTORS = Path(__file__).parent / "vectors"
 LOG = LogKey("log.example/one", Ed25519PrivateKey.from_private_bytes(bytes(32)))
 WITNESS = Cosigner("witness.example/w1", Ed25519PrivateKey.from_private_bytes(bytes([1]) * 32))
 NOTE = LOG.sign("log.example/one\n3\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n")
@@ -80,6 +95,49 @@ READERS: dict[str, tuple[Callable[[bytes], Any], bytes]] = {
 }
 
 
+def vector(name: str) -> Any:
+    return json.loads((VECTORS / name / "bundle.json").read_bytes())
+
+
+def payload(held: Any) -> bytes:
+    return base64.b64decode(held["envelope"]["payload"])
+
+
+def of_object(read: Callable[[Any], Any]) -> Callable[[bytes], Any]:
+    """A reader of a document that stands in another one, where an object is all that it can be."""
+
+    def reader(data: bytes) -> Any:
+        document = parse_json(data, "document")
+        return read(document) if isinstance(document, dict) else None
+
+    return reader
+
+
+BUILT, CHANGED = vector("build")["build"], vector("followed")["roots"][0]["update"]
+STOPPED = build_stop(
+    read_recipe(BUILT["recipe"]),
+    service="service",
+    revision=None,
+    reason="Beyond.",
+    stopped_at=AT,
+    detail="sha256:" + "0" * 64,
+)
+DOCUMENTS: dict[str, tuple[Callable[[bytes], Any], bytes]] = {  # whole ones, which are read as they are
+    "statement": (read_statement, payload(vector("plain")["signoffs"][0])),
+    "carry-over": (read_carry, payload(vector("carried")["carry"])),
+    "build": (read_build, payload(BUILT)),
+    "lane that stops": (read_stop, canonical(STOPPED)),
+    "facts": (of_object(read_facts), canonical(vector("everything")["facts"][0])),
+    "recipe": (of_object(read_recipe), canonical(BUILT["recipe"])),
+    "measures": (of_object(read_measures), canonical(BUILT["measures"])),
+    "roots": (parse_roots, (VECTORS / "followed" / "roots.json").read_bytes()),
+    "roots update": (lambda data: RootsUpdate.read(data).signers(), canonical(CHANGED)),
+    "policy": (parse_policy, DEFAULT_POLICY.encode()),
+    "bundle with roots": (read_bundle, (VECTORS / "followed" / "bundle.json").read_bytes()),
+}
+READERS |= DOCUMENTS
+
+
 @pytest.mark.parametrize("name", READERS)
 @settings(max_examples=60)
 @given(data=st.binary(max_size=200))
@@ -102,9 +160,19 @@ def test_a_document_with_anything_changed_is_read_or_refused(name: str, data: st
 
 
 @pytest.mark.parametrize("nested", [b"[" * 100_000, b'{"a":' * 100_000, b"[" * 70 + b"]" * 70])
-@pytest.mark.parametrize("name", ["envelope", "bundle", "revocation list", "break-glass file", "gate's decision"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "envelope",
+        "bundle",
+        "revocation list",
+        "break-glass file",
+        "gate's decision",
+        *sorted(DOCUMENTS.keys() - {"policy"}),
+    ],
+)
 def test_huge_nesting_is_refused(name: str, nested: bytes) -> None:
-    with pytest.raises(InputError):
+    with pytest.raises((InputError, PolicyError)):
         READERS[name][0](nested)
 
 
@@ -133,5 +201,7 @@ def test_a_list_that_is_not_one_is_refused(change: Callable[[Any], object]) -> N
 def test_the_good_ones_are_read() -> None:
     for name in ("note", "cosignatures", "log proof", "log key", "witness key", "request to a witness", "entry bundle"):
         assert READERS[name][0](READERS[name][1])
+    for read, good in DOCUMENTS.values():
+        assert read(good)
     assert read_revocations(LIST).find(RevokedKind.KEY, "0" * 64) is not None
     assert Envelope.read(ENVELOPE).payload == b"{}"
