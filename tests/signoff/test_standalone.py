@@ -619,6 +619,28 @@ def test_every_byte_of_a_small_bundle_has_a_meaning(vector: Path) -> None:
             assert step == by_gate(vector, bytes(mutated)), (at, data[max(0, at - 40) : at + 40])
 
 
+@pytest.mark.parametrize("vector", ["followed"], indirect=True)
+def test_every_byte_of_an_update_of_the_roots_has_a_meaning(vector: Path) -> None:
+    """Whether the deployer needs it or not, it has to be the one that was logged.
+
+    Who saw it is asked where it is needed: else a witness's line carries no meaning, and both verifiers say so.
+    """
+    data = (vector / "bundle.json").read_bytes()
+    newest = base64.b64decode(json.loads(data)["roots"][-1]["update"]["roots"])
+    start, end = data.index(b'"roots":['), data.index(b'"schema":"countersign/bundle/v1"')
+    for needed, held in ((True, (vector / "roots.json").read_bytes()), (False, newest)):
+        (vector / "roots.json").write_bytes(held)
+        assert by_gate(vector, data) == by_itself(vector, data) is None
+        for at in range(start, end, 29):
+            mutated = bytearray(data)
+            mutated[at] ^= 32 if at % 2 else 1
+            step, where = by_itself(vector, bytes(mutated)), (at, data[max(0, at - 40) : at + 40])
+            witness = b"witness.example/w1" in data[data.rindex(b"\\n", 0, at) : data.index(b"\\n", at)]
+            assert step is not None or (witness and not needed), where
+            if at % 5 == 0 or step is None:
+                assert step == by_gate(vector, bytes(mutated)), where
+
+
 @settings(max_examples=150)
 @given(data=st.data())
 def test_both_judge_any_cut_or_insertion_alike(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
