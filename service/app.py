@@ -64,7 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
         Person(settings.reviewer_id, settings.reviewer_name, settings.reviewer_organization, "reviewer")
     )
     app.state.reviews = Reviews(context, on_change=worker.tell)
-    app.include_router(webhooks.github)
+    app.include_router(webhooks.router)
     app.include_router(api.router)
     app.include_router(doors)
     app.include_router(public_log)

@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from evidence import ConflictError, InputError, NotFoundError
-from service.database import Change, Delivery, EventRow, MakerRow, RevisionRow
-from service.life import FINAL, MOVES, State
+from service.database import Change, ClosedRow, Delivery, EventRow, MakerRow, RevisionRow
+from service.life import FINAL, MOVES, State, move
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -25,7 +25,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _MAX_TITLE = 500
 _MAX_DESCRIPTION = 64 << 10
 _MAX_NAME = 200
-_API = "api"
+_OWN = frozenset({"api", "standard"})  # a submission may be sent again after it failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ class Arrival:
     base_hint: str | None
     sent_at: str | None
     makers: tuple[tuple[str, str], ...] = ()  # (account or name, address) of who pushed, launched or sent it
+    held: bool = False  # from a fork: nothing of it is run until a reviewer lets it
 
 
 class Outcome(StrEnum):
@@ -68,15 +69,19 @@ class Outcome(StrEnum):
 
     ACCEPTED = "accepted"
     REPEATED = "repeated"
+    IGNORED = "ignored"
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """The revision a delivery is about, and whether it was new."""
+    """The revision a delivery is about, and whether it was new; of what is ignored, why."""
 
     outcome: Outcome
     change_id: int | None
     revision: int | None
+    revision_id: int | None = None
+    held: bool = False
+    reason: str | None = None
 
 
 def now() -> datetime:
@@ -96,30 +101,43 @@ def receive(database: Database, arrival: Arrival, delivery: DeliveryId) -> Recei
 
     A delivery id or body seen before is a repeat, unless a submitter sends again what could not be reviewed. A head
     that is under review, or was reviewed last, is not reviewed again. Otherwise a new revision is made and supersedes
-    the change's older ones: also for a head that could not be reviewed, and for one that a force-push brought back.
+    the change's older ones: also for a head that could not be reviewed, for one that a force-push brought back, and for
+    one that is to go to another branch by now.
     """
     commit_id(arrival.head_commit, "head commit")
     with database.write() as session:
-        known = _delivered(session, delivery)
-        if known is not None and not (delivery.source == _API and _failed(session, known)):
-            return _about(session, Outcome.REPEATED, known.revision_id)
-        change = _change(session, arrival)
+        known = delivered(session, delivery)
+        if known is not None and not (delivery.source in _OWN and _failed(session, known)):
+            return about(session, Outcome.REPEATED, known.revision_id)
+        change = find_change(session, arrival.platform, arrival.repository, arrival.key)
+        latest = _latest(session, change.id) if change is not None else None
+        moved = change is not None and change.target_ref != arrival.target_ref
+        if change is None or not _late(arrival.sent_at, latest):
+            change = _described(session, change, arrival)
         for name, email in arrival.makers:
             session.merge(MakerRow(change_id=change.id, name=_one_line(name)[:_MAX_NAME], email=email[:_MAX_NAME]))
-        revision = _standing(session, change, arrival) or _new_revision(session, change, arrival)
+        revision = _standing(session, change, arrival, moved=moved) or _new_revision(session, change, arrival)
         if known is None:
-            known = Delivery(
-                platform=delivery.platform,
-                source=delivery.source,
-                event=delivery.event,
-                delivery_id=delivery.id[:_MAX_NAME],
-                body_sha256=delivery.body_sha256,
-                received_at=now(),
-            )
-            session.add(known)
+            known = remember(session, delivery)
         known.revision_id = revision.id
         session.flush()
-        return _about(session, Outcome.ACCEPTED, revision.id)
+        return about(session, Outcome.ACCEPTED, revision.id)
+
+
+def remember(session: Session, delivery: DeliveryId, revision_id: int | None = None) -> Delivery:
+    """Keep that a delivery was taken, so that it is a repeat from now on."""
+    row = Delivery(
+        platform=delivery.platform,
+        source=delivery.source,
+        event=delivery.event,
+        delivery_id=delivery.id[:_MAX_NAME],
+        body_sha256=delivery.body_sha256,
+        received_at=now(),
+        revision_id=revision_id,
+    )
+    session.add(row)
+    session.flush()
+    return row
 
 
 def again(database: Database, change_id: int, n: int) -> int:
@@ -137,11 +155,38 @@ def again(database: Database, change_id: int, n: int) -> int:
             raise NotFoundError(f"change {change_id} has no revision {n}")
         if latest.n != n or State(latest.state) not in FINAL - {State.SUPERSEDED}:
             raise ConflictError(f"revision {n} is not the latest, or still under review: reload the page")
-        plain = latest.workflow_id.partition(latest.head_commit)[0] + latest.head_commit
-        return _append(session, change, plain, latest.head_commit, latest.base_hint, latest.sent_at).n
+        return once_more(session, change, latest).n
 
 
-def _delivered(session: Session, delivery: DeliveryId) -> Delivery | None:
+def once_more(session: Session, change: Change, latest: RevisionRow) -> RevisionRow:
+    """The next revision of a change, with the head of its latest one, whose review has ended."""
+    plain = latest.workflow_id.partition(latest.head_commit)[0] + latest.head_commit
+    return _append(session, change, plain, latest.head_commit, latest.base_hint, latest.sent_at)
+
+
+def approve(database: Database, change_id: int, n: int, by: str) -> None:
+    """Let a change from a fork be reviewed: this revision of it, and no later one.
+
+    Raises:
+        NotFoundError: no such revision.
+        ConflictError: it does not wait for that, or no longer.
+    """
+    with database.write() as session:
+        revision = session.scalar(select(RevisionRow).where(RevisionRow.change_id == change_id, RevisionRow.n == n))
+        if revision is None:
+            raise NotFoundError(f"change {change_id} has no revision {n}")
+        if State(revision.state) is not State.HELD:
+            raise ConflictError(f"revision {n} is {revision.state}: it waits for nobody to let it through")
+        revision.state = move(State.HELD, State.RECEIVED)
+        revision.since = now()
+        revision.approved = True
+        if revision.dispatched_at is not None:  # held in the middle of a review, which has ended by that
+            revision.workflow_id, revision.dispatched_at = f"{revision.workflow_id}:approved", None
+        session.add(EventRow(revision_id=revision.id, at=revision.since, what=f"let through by {by}"))
+
+
+def delivered(session: Session, delivery: DeliveryId) -> Delivery | None:
+    """The same delivery, where it was taken before."""
     same = (Delivery.platform == delivery.platform) & (Delivery.source == delivery.source)
     by_id = select(Delivery).where(same, Delivery.delivery_id == delivery.id[:_MAX_NAME])
     by_body = select(Delivery).where(
@@ -150,17 +195,23 @@ def _delivered(session: Session, delivery: DeliveryId) -> Delivery | None:
     return session.scalar(by_id) or session.scalar(by_body)
 
 
-def _about(session: Session, outcome: Outcome, revision_id: int | None) -> Received:
+def about(session: Session, outcome: Outcome, revision_id: int | None) -> Received:
+    """What is answered to a delivery about a revision."""
     revision = session.get(RevisionRow, revision_id) if revision_id is not None else None
-    return Received(outcome, revision.change_id if revision else None, revision.n if revision else None)
+    if revision is None:
+        return Received(outcome, None, None)
+    return Received(outcome, revision.change_id, revision.n, revision.id, revision.state == State.HELD)
 
 
-def _change(session: Session, arrival: Arrival) -> Change:
-    change = session.scalar(
-        select(Change).where(
-            Change.platform == arrival.platform, Change.repository == arrival.repository, Change.key == arrival.key
-        )
+def find_change(session: Session, platform: str, repository: str, key: str) -> Change | None:
+    """The change of that key, if there is one."""
+    return session.scalar(
+        select(Change).where(Change.platform == platform, Change.repository == repository, Change.key == key)
     )
+
+
+def _described(session: Session, change: Change | None, arrival: Arrival) -> Change:
+    """The change as the arrival describes it, made if it is new. What was closed is open again."""
     if change is None:
         change = Change(
             platform=arrival.platform,
@@ -171,11 +222,12 @@ def _change(session: Session, arrival: Arrival) -> Change:
         )
         session.add(change)
     change.title = _one_line(arrival.title)[:_MAX_TITLE] or arrival.head_commit[:12]
-    change.description = arrival.description[:_MAX_DESCRIPTION]
+    change.description = arrival.description[:_MAX_DESCRIPTION].replace("\0", "\ufffd")
     change.url = arrival.url
     change.author = _one_line(arrival.author)[:_MAX_NAME]
     change.target_ref = arrival.target_ref
     session.flush()
+    session.execute(delete(ClosedRow).where(ClosedRow.change_id == change.id))
     return change
 
 
@@ -196,13 +248,14 @@ def _latest(session: Session, change_id: int, head_commit: str | None = None) ->
     return session.scalar(statement if head_commit is None else statement.where(RevisionRow.head_commit == head_commit))
 
 
-def _standing(session: Session, change: Change, arrival: Arrival) -> RevisionRow | None:
+def _standing(session: Session, change: Change, arrival: Arrival, *, moved: bool) -> RevisionRow | None:
     """The revision that an arrival tells of, None if there has to be a new one."""
     latest, same = _latest(session, change.id), _latest(session, change.id, arrival.head_commit)
     if same is None or latest is None:
         return None
     if same is latest:
-        return None if State(same.state) is State.FAILED else same
+        again = State(same.state) is State.FAILED or (moved and not _late(arrival.sent_at, latest))
+        return None if again else same
     return same if _late(arrival.sent_at, latest) else None
 
 
@@ -213,11 +266,20 @@ def _late(sent_at: str | None, latest: RevisionRow | None) -> bool:
 
 def _new_revision(session: Session, change: Change, arrival: Arrival) -> RevisionRow:
     plain = f"arrival:{arrival.host}/{arrival.repository}@{arrival.head_commit}"
-    return _append(session, change, plain, arrival.head_commit, arrival.base_hint, arrival.sent_at)
+    before = _latest(session, change.id, arrival.head_commit)
+    held = arrival.held and not (before is not None and before.approved)
+    return _append(session, change, plain, arrival.head_commit, arrival.base_hint, arrival.sent_at, held=held)
 
 
 def _append(
-    session: Session, change: Change, plain: str, head_commit: str, base_hint: str | None, sent_at: str | None
+    session: Session,
+    change: Change,
+    plain: str,
+    head_commit: str,
+    base_hint: str | None,
+    sent_at: str | None,
+    *,
+    held: bool = False,
 ) -> RevisionRow:
     """A change's next revision; ``plain`` is its workflow's id as long as nobody has it."""
     moment = now()
@@ -229,16 +291,19 @@ def _append(
         n=n,
         head_commit=head_commit,
         base_hint=base_hint,
-        state=State.SUPERSEDED if late else State.RECEIVED,
+        state=State.SUPERSEDED if late else State.HELD if held else State.RECEIVED,
         sent_at=sent_at,
         created_at=moment,
         since=moment,
         workflow_id=_workflow_id(session, plain, change, n),
         dispatched_at=moment if late else None,
+        approved=not held,
     )
     session.add(revision)
     session.flush()
     session.add(EventRow(revision_id=revision.id, at=moment, what="received"))
+    if revision.state == State.HELD:
+        session.add(EventRow(revision_id=revision.id, at=moment, what=State.HELD.value))
     if not late:
         _supersede(session, change, revision)
     return revision
@@ -258,7 +323,7 @@ def _workflow_id(session: Session, plain: str, change: Change, n: int) -> str:
     for candidate in (plain, f"{plain}:{change.key}"):
         if session.scalar(select(RevisionRow.id).where(RevisionRow.workflow_id == candidate)) is None:
             return candidate
-    return f"{plain}:{change.key}:{n}"
+    return f"{plain}:{change.key}:{change.id}:{n}"
 
 
 def submission_id() -> str:

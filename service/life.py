@@ -13,6 +13,7 @@ ARTIFACTS_COMPARED = "artifacts compared"  # in a revision's timeline; no state 
 class State(StrEnum):
     """Where a revision is on its way."""
 
+    HELD = "held"
     RECEIVED = "received"
     DIFFED = "diffed"
     AUDITED = "audited"
@@ -28,8 +29,10 @@ class State(StrEnum):
 # A later sign-off supersedes an earlier one, so ready, signed, rejected and revoked lead to each other; signed means
 # that the policy lets the revision through, expired that it did until its sign-offs ran out. What is superseded stays
 # so: votes hang on the revision they were given to.
+# A change from a fork begins held, until a reviewer lets it through; one whose code host is asked may become held.
 MOVES: dict[State, frozenset[State]] = {
-    State.RECEIVED: frozenset({State.DIFFED, State.FAILED, State.SUPERSEDED}),
+    State.HELD: frozenset({State.RECEIVED, State.SUPERSEDED}),
+    State.RECEIVED: frozenset({State.DIFFED, State.HELD, State.FAILED, State.SUPERSEDED}),
     State.DIFFED: frozenset({State.AUDITED, State.FAILED, State.SUPERSEDED}),
     State.AUDITED: frozenset({State.READY, State.FAILED, State.SUPERSEDED}),
     State.READY: frozenset({State.SIGNED, State.REJECTED, State.REVOKED, State.SUPERSEDED}),
@@ -58,6 +61,6 @@ def move(current: State, to: State) -> State:
 
 def diagram() -> str:
     """The table as a Mermaid state diagram, for the documentation."""
-    lines = ["stateDiagram-v2", f"    [*] --> {State.RECEIVED}"]
+    lines = ["stateDiagram-v2", f"    [*] --> {State.RECEIVED}", f"    [*] --> {State.HELD}"]
     lines += [f"    {start} --> {end}" for start, ends in MOVES.items() for end in sorted(ends)]
     return "\n".join(lines) + "\n"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from service.views import Person
 
 MAX_TEXT = 4000
-_CLOSED = frozenset({State.SUPERSEDED, State.RECEIVED})
+_CLOSED = frozenset({State.SUPERSEDED, State.HELD, State.RECEIVED})
 
 
 def answer(database: Database, revision_id: int, finding_id: str, *, kind: str, text: str, person: Person) -> None:

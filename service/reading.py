@@ -12,6 +12,7 @@ from service.database import (
     AnswerRow,
     CarriedRow,
     Change,
+    ClosedRow,
     EventRow,
     PersonRow,
     RevisionRow,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from service.store import EvidenceStore
 
 _TURNS: dict[State, tuple[Turn, str]] = {
+    State.HELD: ("reviewer", "from a fork: let it through to have it reviewed"),
     State.RECEIVED: ("service", "is being fetched and diffed"),
     State.DIFFED: ("service", "base and head are being run"),
     State.AUDITED: ("service", "the review is being put together"),
@@ -72,19 +74,22 @@ def queue(database: Database, *, platform: str | None = None) -> list[QueueRow]:
         .subquery()
     )
     statement = (
-        select(RevisionRow, Change, answered.c.count)
+        select(RevisionRow, Change, answered.c.count, ClosedRow.how)
         .join(latest, (latest.c.change_id == RevisionRow.change_id) & (latest.c.n == RevisionRow.n))
         .join(Change, Change.id == RevisionRow.change_id)
         .outerjoin(answered, answered.c.revision_id == RevisionRow.id)
+        .outerjoin(ClosedRow, ClosedRow.change_id == Change.id)
     )
     if platform is not None:
         statement = statement.where(Change.platform == platform)
     with database.read() as session:
-        rows = [_queue_row(revision, change, count or 0) for revision, change, count in session.execute(statement)]
+        rows = [
+            _queue_row(revision, change, count or 0, how) for revision, change, count, how in session.execute(statement)
+        ]
     return sorted(rows, key=lambda row: (_ORDER[row.whose_turn], row.since, row.change_id))
 
 
-def _queue_row(revision: RevisionRow, change: Change, answered: int) -> QueueRow:
+def _queue_row(revision: RevisionRow, change: Change, answered: int, closed: str | None) -> QueueRow:
     state = State(revision.state)
     turn, why = _TURNS[state]
     unanswered = max(0, revision.findings - answered)
@@ -92,6 +97,10 @@ def _queue_row(revision: RevisionRow, change: Change, answered: int) -> QueueRow
         why = f"{unanswered} finding{'' if unanswered == 1 else 's'} to answer"
     elif state is State.FAILED and revision.error_public:
         why = revision.error_public
+    if closed == "closed":
+        turn, why = "nobody", "closed at the code host"
+    elif closed == "merged" and state is not State.SIGNED:
+        why = f"merged without a sign-off; {why}"
     return QueueRow(
         change_id=change.id,
         title=change.title,

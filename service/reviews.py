@@ -162,6 +162,11 @@ class Reviews:
         """
         return arrivals.again(self._context.database, change_id, n)
 
+    def let_through(self, change_id: int, n: int, person: Person) -> None:
+        """Have a revision from a fork reviewed. NotFoundError, or ConflictError if it does not wait for that."""
+        arrivals.approve(self._context.database, change_id, n, person.id)
+        self._on_change(judgement.find(self._context, change_id, n).id)
+
     def mark_viewed(self, change_id: int, n: int, path: str, *, person: Person, viewed: bool) -> None:
         """Mark a file as viewed by this person, or not. NotFoundError if the change does not touch it."""
         view = reading.revision(self._context.database, self._context.store, change_id, n)

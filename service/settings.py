@@ -6,10 +6,10 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from evidence import InputError
@@ -71,6 +71,14 @@ class Settings(BaseSettings):
         return self.rules or (own if own.exists() else None)
 
 
+def _several(value: object) -> object:
+    """One secret is a list of one; while secrets are exchanged there are two."""
+    return () if value is None else (value,) if isinstance(value, str | SecretStr) else value
+
+
+Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_several), Field(max_length=8)]
+
+
 class ConfiguredRepository(BaseModel):
     """One repository that is mirrored: what webhooks call it, and where it is cloned from."""
 
@@ -87,11 +95,13 @@ class Platform(BaseModel):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
     host: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]+$", max_length=253)] = "github.com"
-    webhook_secret: SecretStr | None = None
-    submit_token: SecretStr | None = None
+    code_host: Literal["github", "gitlab", "gitea"] | None = None
+    webhook_secret: Secrets = ()
+    submit_token: Secrets = ()
     repositories: tuple[ConfiguredRepository, ...] = ()
     repository_prefix: str | None = None
     allow_local: bool = False
+    review_forks: bool = False
     api_base: str | None = None
     api_token: SecretStr | None = None
     panel: Path
@@ -106,8 +116,8 @@ class Platform(BaseModel):
     def _usable(self) -> Platform:
         if not self.repositories and not self.repository_prefix:
             raise ValueError("names no repositories: set repositories or repository_prefix")
-        for secret in (self.webhook_secret, self.submit_token):
-            if secret is not None and len(secret.get_secret_value()) < 16:  # noqa: PLR2004 - GitHub advises as much
+        for secret in (*self.webhook_secret, *self.submit_token):
+            if len(secret.get_secret_value()) < 16:  # noqa: PLR2004 - GitHub advises as much
                 raise ValueError("webhook_secret and submit_token need at least 16 characters")
         urls = [repository.url for repository in self.repositories]
         for url in (*urls, self.repository_prefix, self.api_base):

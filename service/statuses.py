@@ -55,6 +55,7 @@ class Status:
 
 
 _WAITING = Status("pending", "Under review")
+_HELD = Status("pending", "From a fork: waits until a reviewer lets it through")
 _REVIEWED = {
     Verdict.PASS: Status("success", "Reviewed: no finding fails it. Awaits sign-off"),
     Verdict.FAIL: Status("failure", "Reviewed: a finding fails it. See the review"),
@@ -74,6 +75,8 @@ def status_of(job: Job) -> Status:
     """The status that says where a revision stands. Says nothing of panels, slices or what the recommender printed."""
     if job.state in _DECIDED:
         return _DECIDED[job.state]
+    if job.state is State.HELD:
+        return _HELD
     if job.state is State.FAILED:
         return Status("error", f"Not reviewed: {job.error_public or 'see the review'}"[:MAX_DESCRIPTION])
     if job.state is State.READY and job.verdict is not None:
@@ -120,7 +123,11 @@ def outstanding(context: Context) -> set[int]:
 
     A process that was killed, or a code host that was gone for too long, leaves them behind.
     """
-    reporting = {platform.name for platform in context.platforms if platform.api_base is not None}
+    reporting = {
+        platform.name
+        for platform in context.platforms
+        if platform.api_base is not None and platform.code_host != "gitlab"
+    }
     return {
         job.revision_id
         for job, posted in progress.concluded(context.database, reporting)
@@ -134,7 +141,7 @@ def _text(status: Status) -> str:
 
 def _send(context: Context, job: Job, status: Status) -> Outcome:
     platform = context.platform(job.platform)
-    if platform.api_base is None:
+    if platform.api_base is None or platform.code_host == "gitlab":
         return Outcome.NOT_CONFIGURED
     headers = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
     if platform.api_token is not None:

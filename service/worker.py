@@ -116,7 +116,7 @@ class Worker:
         with self._context.database.read() as session:
             waiting = session.execute(
                 select(RevisionRow.id, RevisionRow.workflow_id)
-                .where(RevisionRow.dispatched_at.is_(None))
+                .where(RevisionRow.dispatched_at.is_(None), RevisionRow.state != State.HELD)
                 .order_by(RevisionRow.id)
             ).all()
         for revision_id, workflow_id in waiting:

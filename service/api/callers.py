@@ -59,15 +59,14 @@ def caller(request: Request) -> Caller:
 
 
 def _platform(platforms: tuple[Platform, ...], token: str) -> Platform | None:
-    """The platform of a token; all are compared, in constant time."""
+    """The platform of a token; all tokens of all platforms are compared, in constant time."""
     given = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
     found = None
     for platform in platforms:
-        if platform.submit_token is None:
-            continue
-        expected = hashlib.sha256(platform.submit_token.get_secret_value().encode()).digest()
-        if hmac.compare_digest(expected, given):
-            found = platform
+        for secret in platform.submit_token or ():
+            expected = hashlib.sha256(secret.get_secret_value().encode()).digest()
+            if hmac.compare_digest(expected, given):
+                found = platform
     return found
 
 

@@ -123,6 +123,15 @@ async def sign_off(request: Request, caller: CallerOf, change_id: _Id, n: _N) ->
     return JSONResponse({"log_index": index}, 201)
 
 
+@router.post("/changes/{change_id}/revisions/{n}/let-through", status_code=202)
+def let_through(request: Request, caller: CallerOf, change_id: _Id, n: _N) -> JSONResponse:
+    """Have a change from a fork reviewed: this revision, by a reviewer. 409 if it does not wait for that."""
+    person = caller.reviewer()
+    reviews: Reviews = request.app.state.reviews
+    reviews.let_through(change_id, n, person)
+    return JSONResponse({"status": "accepted", "change": change_id, "revision": n}, 202)
+
+
 def _validated(document: Json) -> Submission:
     try:
         return Submission.model_validate(document)

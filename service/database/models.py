@@ -118,6 +118,16 @@ class Change(Base):
     opened_at: Mapped[datetime]
 
 
+class ClosedRow(Base):
+    """A change that its code host says is ``closed`` or ``merged``; gone once it is proposed again."""
+
+    __tablename__ = "closed"
+
+    change_id: Mapped[int] = mapped_column(ForeignKey("change.id"), primary_key=True, autoincrement=False)
+    how: Mapped[str] = mapped_column(String(16))
+    at: Mapped[datetime]
+
+
 class RevisionRow(Base):
     """One revision of a change and how far its review is. Evidence by digest; ``digest`` names the manifest too."""
 
@@ -154,6 +164,22 @@ class RevisionRow(Base):
     error_public: Mapped[str | None]
     error_detail: Mapped[str | None]
     status_posted: Mapped[str | None]
+    approved: Mapped[bool] = mapped_column(default=True)  # false while a fork's change waits to be let through
+
+
+class DeploymentRow(Base):
+    """A code host's question whether a commit may be deployed; ``run`` is where it waits for the answer."""
+
+    __tablename__ = "deployment"
+    __table_args__ = (Unique("platform", "repository", "run", "environment"),)
+
+    id: Mapped[int] = mapped_column(_Id, primary_key=True)
+    platform: Mapped[str] = mapped_column(String(63))
+    repository: Mapped[str] = mapped_column(String(400))
+    environment: Mapped[str] = mapped_column(String(400))
+    head_commit: Mapped[str] = mapped_column(String(64))
+    run: Mapped[int] = mapped_column(BigInteger)
+    asked_at: Mapped[datetime]
 
 
 class EventRow(Base):

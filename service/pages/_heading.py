@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # What the service is doing, for a revision that is not done.
 PROGRESS = {
+    State.HELD: "This comes from a fork. Nothing of it is fetched or run until a reviewer lets it through.",
     State.RECEIVED: "The repository is being fetched, and base and head compared.",
     State.DIFFED: "The comparison is done. Base and head are being run side by side in the sandbox.",
     State.AUDITED: "Both are done. The review is being put together.",

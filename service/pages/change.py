@@ -75,6 +75,7 @@ class OverviewPage:
     """One revision at a glance. ``code`` and ``behavior`` are the verdicts of diff and audit.
 
     ``build`` says what became of it as a build under a recipe, None where it is none.
+    ``held`` is true where a change from a fork waits to be let through.
     ``again`` is true where the revision can be reviewed once more: the latest, once its review has ended.
     """
 
@@ -99,6 +100,7 @@ class OverviewPage:
     build: BuildView | None
     timeline: tuple[Event, ...]
     again: bool
+    held: bool
     manifest: Mapping[str, object] | None
 
     @property
@@ -138,6 +140,13 @@ def answer(
 def again(_person: SignedIn, reviews: Desk, change_id: int, n: int) -> Response:
     """Have the latest revision reviewed once more, and show the new one."""
     return RedirectResponse(root(change_id, reviews.review_again(change_id, n)), status_code=303)
+
+
+@router.post("/changes/{change_id}/revisions/{n}/let-through", response_model=None)
+def let_through(person: SignedIn, reviews: Desk, change_id: int, n: int) -> Response:
+    """Have a change from a fork reviewed, and go back to it."""
+    reviews.let_through(change_id, n, person)
+    return RedirectResponse(root(change_id, n), status_code=303)
 
 
 def answered(revision: RevisionView) -> tuple[AnsweredFinding, ...]:
@@ -184,6 +193,7 @@ def _overview(reading: Reading) -> OverviewPage:
         build=revision.build,
         timeline=revision.timeline,
         again=revision.n == change.latest.n and revision.state in FINAL - {State.SUPERSEDED},
+        held=revision.state is State.HELD,
         manifest=revision.manifest,
     )
 

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How code hosts tell of changes."""
+"""How code hosts tell of changes: each an entry of one table, behind one door."""
 
 from service.webhooks._body import raw_body
-from service.webhooks.github import router as github
-from service.webhooks.github import signed_by
+from service.webhooks._door import HOSTS, router
 
-__all__ = ["github", "raw_body", "signed_by"]
+__all__ = ["HOSTS", "raw_body", "router"]

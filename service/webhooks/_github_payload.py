@@ -3,102 +3,190 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, TypeVar
+import re
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from evidence import InputError
 from service.arrivals import Arrival
+from service.happenings import Closed, DeploymentAsked, Ignored, Meaning, Rerequested
+from service.webhooks._shapes import (
+    Action,
+    Commit,
+    FullName,
+    Link,
+    Moment,
+    Name,
+    Number,
+    Part,
+    Ref,
+    covering,
+    first_line,
+    moment,
+    validated,
+    web_url,
+)
 
 if TYPE_CHECKING:
     from evidence import Json
     from service.settings import Platform
 
-PULL_REQUEST_ACTIONS = frozenset({"opened", "synchronize", "reopened"})
-
-_Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
-_Name = Annotated[str, Field(max_length=200)]
-_Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+PROPOSING = frozenset({"opened", "synchronize", "synchronized", "reopened", "ready_for_review"})
+_RUN = re.compile(r"/repos/(?P<repository>[^/]+/[^/]+)/actions/runs/(?P<run>[0-9]{1,18})/deployment_protection_rule")
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
+class Repository(Part):
+    """A repository as events name it."""
+
+    full_name: FullName
+    default_branch: Name | None = None
 
 
-_P = TypeVar("_P", bound=_Part)
+class _User(Part):
+    login: Name
 
 
-class _Repository(_Part):
-    full_name: Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$")]
-    default_branch: _Name | None = None
+class _Sender(Part):
+    login: Name = ""
 
 
-class _User(_Part):
-    login: _Name
+class _Fork(Part):
+    full_name: FullName
 
 
-class _Sender(_Part):
-    login: _Name = ""
+class _End(Part):
+    ref: Ref
+    sha: Commit
 
 
-class _End(_Part):
-    ref: Annotated[str, Field(max_length=400)]
-    sha: _Commit
+class _Head(_End):
+    repo: _Fork | None = None
 
 
-class _Pull(_Part):
-    number: Annotated[int, Field(ge=1, lt=1 << 31)]
+class Pull(Part):
+    """A pull request, in an event or as the API gives it. GitHub and Gitea write the same."""
+
+    number: Number
     title: str
     body: str | None = None
-    html_url: Annotated[str, Field(max_length=1000)] | None = None
+    html_url: Link | None = None
     user: _User | None = None
     base: _End
-    head: _End
-    updated_at: _Moment | None = None
+    head: _Head
+    updated_at: Moment | None = None
+    draft: bool = False
+    merged: bool | None = False
+    state: Literal["open", "closed"] = "open"
+
+    def from_fork(self, repository: str) -> bool:
+        """Whether the head is in another repository, or in one that is gone; what does not say is not."""
+        if "repo" not in self.head.model_fields_set:
+            return False
+        return self.head.repo is None or self.head.repo.full_name.lower() != repository.lower()
 
 
-class _PullRequestEvent(_Part):
-    action: Annotated[str, Field(max_length=64)]
-    repository: _Repository
-    pull_request: _Pull | None = None
+class _ChangedBase(Part):
+    base: dict[str, object] | None = None
+    ref: dict[str, object] | None = None  # Gitea's word for it
+
+
+class _PullRequestEvent(Part):
+    action: Action
+    repository: Repository
+    pull_request: Pull | None = None
     sender: _Sender | None = None
+    changes: _ChangedBase | None = None
 
 
-class _Commit0(_Part):
+class _Message(Part):
     message: str = ""
 
 
-class _Pusher(_Part):
-    name: _Name
-    email: _Name | None = None
+class _Pusher(Part):
+    name: Name = ""
+    login: Name = ""
+    email: Name | None = None
 
 
-class _PushEvent(_Part):
-    ref: Annotated[str, Field(max_length=400)]
-    before: _Commit
-    after: _Commit
+class _PushEvent(Part):
+    ref: Ref
+    before: Commit
+    after: Commit
     deleted: bool = False
-    repository: _Repository
-    head_commit: _Commit0 | None = None
+    repository: Repository
+    head_commit: _Message | None = None
     pusher: _Pusher | None = None
     sender: _Sender | None = None
-    compare: Annotated[str, Field(max_length=1000)] | None = None
+    compare: Link | None = None
+    compare_url: Link | None = None
 
 
-def read_pull_request(document: Json, platforms: tuple[Platform, ...]) -> tuple[Arrival | None, str]:
-    """The arrival in a ``pull_request`` event and "", or None and why there is nothing to review.
+class _Checked(Part):
+    head_sha: Commit
+
+
+class _CheckEvent(Part):
+    action: Action = ""
+    repository: Repository | None = None
+    check_run: _Checked | None = None
+    check_suite: _Checked | None = None
+
+
+class _Group(Part):
+    head_sha: Commit
+    head_ref: Ref
+    base_sha: Commit
+    base_ref: Ref
+    head_commit: _Message | None = None
+
+
+class _MergeGroupEvent(Part):
+    action: Action
+    repository: Repository
+    merge_group: _Group
+    sender: _Sender | None = None
+
+
+class _Deployment(Part):
+    sha: Commit
+
+
+class _DeploymentEvent(Part):
+    action: Action
+    environment: Annotated[str, Field(min_length=1, max_length=255)]
+    deployment: _Deployment
+    deployment_callback_url: Link
+    repository: Repository
+
+
+def read_pull_request(document: Json, platforms: tuple[Platform, ...]) -> Meaning:
+    """What a ``pull_request`` event means.
 
     Raises:
         InputError: a field is missing or out of shape, or none of ``platforms`` covers the repository.
     """
-    payload = _validated(_PullRequestEvent, document)
-    if payload.action not in PULL_REQUEST_ACTIONS:
-        return None, f"action {payload.action} changes no code"
+    payload = validated(_PullRequestEvent, document)
+    changes = payload.changes
+    moved = payload.action == "edited" and changes is not None and (changes.base or changes.ref)
+    if payload.action not in PROPOSING | {"closed"} and not moved:
+        return Ignored(f"action {payload.action} changes no code")
     pull = payload.pull_request
     if pull is None:
         raise InputError("pull_request: field required")
-    platform, repository = _covering(payload.repository, platforms)
-    arrival = Arrival(
+    platform, configured = covering(payload.repository.full_name, platforms)
+    if payload.action == "closed":
+        how = "merged" if pull.merged else "closed"
+        return Closed(platform.name, configured.name, f"pull/{pull.number}", how, moment(pull.updated_at))
+    if pull.draft:
+        return Ignored(f"pull request {pull.number} is a draft: it is reviewed once it is ready for review")
+    sender = payload.sender.login if payload.sender else ""
+    return pull_arrival(pull, platform, configured.name, sender)
+
+
+def pull_arrival(pull: Pull, platform: Platform, repository: str, sender: str = "") -> Arrival:
+    """The proposal that a pull request is."""
+    return Arrival(
         platform=platform.name,
         host=platform.host,
         repository=repository,
@@ -106,15 +194,15 @@ def read_pull_request(document: Json, platforms: tuple[Platform, ...]) -> tuple[
         number=pull.number,
         title=pull.title,
         description=pull.body or "",
-        url=_web_url(pull.html_url),
+        url=web_url(pull.html_url),
         author=pull.user.login if pull.user else "unknown",
         target_ref=f"refs/heads/{pull.base.ref}",
         head_commit=pull.head.sha,
         base_hint=pull.base.sha,
-        sent_at=pull.updated_at,
-        makers=tuple((user.login, "") for user in (pull.user, payload.sender) if user and user.login),
+        sent_at=moment(pull.updated_at),
+        makers=tuple((name, "") for name in (pull.user.login if pull.user else "", sender) if name),
+        held=pull.from_fork(repository) and not platform.review_forks,
     )
-    return arrival, ""
 
 
 def _pushed_by(payload: _PushEvent) -> tuple[tuple[str, str], ...]:
@@ -124,58 +212,106 @@ def _pushed_by(payload: _PushEvent) -> tuple[tuple[str, str], ...]:
     """
     found = [(payload.sender.login, "")] if payload.sender and payload.sender.login else []
     if payload.pusher:
-        found += [(payload.pusher.name, ""), (payload.pusher.name, payload.pusher.email or "")]
+        name = payload.pusher.name or payload.pusher.login
+        found += [(name, ""), (name, payload.pusher.email or "")] if name else []
     return tuple(dict.fromkeys(found))
 
 
-def read_push(document: Json, platforms: tuple[Platform, ...]) -> tuple[Arrival | None, str]:
-    """The arrival in a ``push`` event and "", or None and why there is nothing to review. Raises as above."""
-    payload = _validated(_PushEvent, document)
-    if not payload.ref.startswith("refs/heads/"):
-        return None, f"{payload.ref} is no branch"
-    default = payload.repository.default_branch
-    if default is not None and payload.ref != f"refs/heads/{default}":
-        return None, f"{payload.ref} is not the default branch: its changes are reviewed as pull requests"
-    if payload.deleted or not payload.after.strip("0"):
-        return None, f"{payload.ref} was deleted"
-    platform, repository = _covering(payload.repository, platforms)
-    subject = payload.head_commit.message.strip().split("\n", 1)[0] if payload.head_commit else ""
-    arrival = Arrival(
+def read_push(document: Json, platforms: tuple[Platform, ...]) -> Meaning:
+    """What a ``push`` event means: a proposal where it is to the default branch. Raises as above."""
+    payload = validated(_PushEvent, document)
+    reason = not_pushed(payload.ref, payload.repository.default_branch, payload.after, deleted=payload.deleted)
+    if reason:
+        return Ignored(reason)
+    platform, configured = covering(payload.repository.full_name, platforms)
+    message = payload.head_commit.message if payload.head_commit else ""
+    pusher = payload.pusher
+    return Arrival(
         platform=platform.name,
         host=platform.host,
-        repository=repository,
+        repository=configured.name,
         key=payload.ref,
         number=None,
-        title=subject or f"Push to {payload.ref.removeprefix('refs/heads/')}",
-        description=payload.head_commit.message if payload.head_commit else "",
-        url=_web_url(payload.compare),
-        author=payload.pusher.name if payload.pusher else "unknown",
+        title=first_line(message) or f"Push to {payload.ref.removeprefix('refs/heads/')}",
+        description=message,
+        url=web_url(payload.compare or payload.compare_url),
+        author=(pusher.name or pusher.login if pusher else "") or "unknown",
         target_ref=payload.ref,
         head_commit=payload.after,
         base_hint=payload.before if payload.before.strip("0") else None,
         sent_at=None,
         makers=_pushed_by(payload),
     )
-    return arrival, ""
 
 
-def _validated(model: type[_P], document: Json) -> _P:
-    try:
-        return model.model_validate(document)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "payload"
-        raise InputError(f"{place}: {first['msg']}") from error
+def not_pushed(ref: str, default: str | None, after: str, *, deleted: bool) -> str:
+    """Why a push is nothing to review, or nothing."""
+    if not ref.startswith("refs/heads/"):
+        return f"{ref} is no branch"
+    if default is not None and ref != f"refs/heads/{default}":
+        return f"{ref} is not the default branch: its changes are reviewed as pull requests"
+    return f"{ref} was deleted" if deleted or not after.strip("0") else ""
 
 
-def _covering(repository: _Repository, platforms: tuple[Platform, ...]) -> tuple[Platform, str]:
-    for platform in platforms:
-        configured = platform.find(repository.full_name)
-        if configured is not None:
-            return platform, configured.name
-    raise InputError(f"repository {repository.full_name} is not configured here: add it to the platforms file")
+def read_check(document: Json, platforms: tuple[Platform, ...]) -> Meaning:
+    """What ``check_run`` and ``check_suite`` mean: a review again where one is requested. Raises as above."""
+    payload = validated(_CheckEvent, document)
+    if payload.action != "rerequested":
+        return Ignored(f"action {payload.action or '(none)'} asks for no review")
+    check = payload.check_run or payload.check_suite
+    if check is None or payload.repository is None:
+        raise InputError("check_run and repository: fields required")
+    platform, configured = covering(payload.repository.full_name, platforms)
+    return Rerequested(platform.name, configured.name, check.head_sha)
 
 
-def _web_url(url: str | None) -> str | None:
-    """A link that a page may show: http and https only."""
-    return url if url is not None and url.startswith(("https://", "http://")) else None
+def read_merge_group(document: Json, platforms: tuple[Platform, ...]) -> Meaning:
+    """What ``merge_group`` means: what a merge queue is about to merge is a proposal of its own. Raises as above."""
+    payload = validated(_MergeGroupEvent, document)
+    group = payload.merge_group
+    platform, configured = covering(payload.repository.full_name, platforms)
+    if payload.action == "destroyed":
+        return Closed(platform.name, configured.name, group.head_ref, "closed")
+    if payload.action != "checks_requested":
+        return Ignored(f"action {payload.action} asks for no review")
+    if not group.base_ref.startswith("refs/heads/"):
+        raise InputError("merge_group.base_ref: not a branch")
+    message = group.head_commit.message if group.head_commit else ""
+    sender = payload.sender.login if payload.sender else ""
+    return Arrival(
+        platform=platform.name,
+        host=platform.host,
+        repository=configured.name,
+        key=group.head_ref,
+        number=None,
+        title=first_line(message) or f"Merge group {group.head_sha[:12]}",
+        description=message,
+        url=None,
+        author=sender or "unknown",
+        target_ref=group.base_ref,
+        head_commit=group.head_sha,
+        base_hint=group.base_sha,
+        sent_at=None,
+        makers=((sender, ""),) if sender else (),
+    )
+
+
+def read_deployment(document: Json, platforms: tuple[Platform, ...]) -> Meaning:
+    """What ``deployment_protection_rule`` means: a question that is kept. Raises as above.
+
+    Where to answer is not taken from the payload but the number of the run, under the API that is configured.
+    """
+    payload = validated(_DeploymentEvent, document)
+    if payload.action != "requested":
+        return Ignored(f"action {payload.action} asks nothing")
+    platform, configured = covering(payload.repository.full_name, platforms)
+    found = _RUN.search(payload.deployment_callback_url)
+    if found is None or found["repository"].lower() != payload.repository.full_name.lower():
+        raise InputError("deployment_callback_url: not that of a run of this repository")
+    asked = (payload.environment, payload.deployment.sha, int(found["run"]))
+    return DeploymentAsked(platform.name, configured.name, *asked)
+
+
+def read_ping(_document: Json, _platforms: tuple[Platform, ...]) -> Meaning:
+    """A ping means that the secret is right, and nothing else."""
+    return Ignored("ping: the signature holds")

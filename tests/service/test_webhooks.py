@@ -105,7 +105,7 @@ def test_a_body_over_the_limit_without_a_declared_size_is_413(house: Any, client
     assert answer.json()["detail"].startswith("the body is over the limit")
 
 
-@pytest.mark.parametrize("event", ["ping", "star", "check_run", ""])
+@pytest.mark.parametrize("event", ["ping", "star", "check_run", "check_suite", ""])
 def test_other_events_are_ignored_with_200(house: Any, client: TestClient, event: str) -> None:
     answer = house.deliver(client, {"zen": "Anything added dilutes everything else."}, event)
     assert (answer.status_code, answer.json()["status"]) == (200, "ignored")
