@@ -216,7 +216,7 @@ def _mirrored(context: Context, job: Job) -> Repository:
     with _mirrors_lock:
         lock = _mirrors.setdefault(into, threading.Lock())
     with lock:
-        refs = (f"{job.key.replace('pull/', 'refs/pull/', 1)}/*",) if job.key.startswith("pull/") else ()
+        refs = (f"refs/{job.key}/*",) if job.key.startswith(("pull/", "merge-requests/")) else ()
         allow_local = context.platform(job.platform).allow_local
         try:
             return Repository.mirror(url, into, extra_refs=refs, allow_local=allow_local)

@@ -8,20 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Path, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from evidence import InputError, NotFoundError, parse_json, sha256_hex
+from evidence import NotFoundError, parse_json, sha256_hex
 from service import reading
 from service.api.callers import CallerOf  # noqa: TC001 - FastAPI reads it when it builds the route
 from service.api.documents import change_json, revision_json, row_json
-from service.arrivals import Arrival, DeliveryId, Outcome, receive, submission_id
+from service.arrivals import DeliveryId, Outcome, receive, submission_id
+from service.proposals import read_submission, submission_arrival
 from service.reviews import EvidenceKind  # noqa: TC001 - as above
 from service.webhooks import raw_body
 
 if TYPE_CHECKING:
-    from evidence import Json
     from service.reviews import Reviews
-    from service.settings import Platform
 
 router = APIRouter(prefix="/api/v1")
 
@@ -31,33 +29,6 @@ _BIGGEST = (1 << 31) - 1
 
 _Id = Annotated[int, Path(ge=1, le=_BIGGEST)]
 _N = Annotated[int, Path(ge=1, le=_BIGGEST)]
-_Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
-_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$")]
-
-
-class Maker(BaseModel):
-    """Somebody who had a hand in the change beside those whom its commits name."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: Annotated[str, Field(min_length=1, max_length=200)]
-    email: Annotated[str, Field(max_length=200)] = ""
-
-
-class Submission(BaseModel):
-    """What ``countersign submit`` sends. ``change`` names the proposal: a new head becomes its next revision."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    repository: Annotated[str, Field(min_length=1, max_length=400)]
-    base: _Commit
-    head: _Commit
-    target_ref: Annotated[str, Field(pattern=r"^refs/heads/\S+$", max_length=400)] = "refs/heads/main"
-    change: _Name | None = None
-    title: Annotated[str, Field(max_length=500)] = ""
-    description: Annotated[str, Field(max_length=64 << 10)] = ""
-    author: Annotated[str, Field(max_length=200)] = "ci"
-    makers: Annotated[tuple[Maker, ...], Field(max_length=100)] = ()
 
 
 @router.post("/changes", status_code=202)
@@ -65,8 +36,7 @@ async def submit(request: Request, caller: CallerOf) -> JSONResponse:
     """Take a change for review: 202 with its address, 200 if this head was sent before."""
     platform = caller.submitter()
     body = await raw_body(request, MAX_BODY)
-    submission = _validated(parse_json(body, "request body"))
-    arrival = _arrival(submission, platform)
+    arrival = submission_arrival(read_submission(parse_json(body, "request body")), platform)
     event = f"submit {arrival.key}"[:64]
     delivery = DeliveryId(platform.name, "api", event, submission_id(), sha256_hex(body))
     received = await run_in_threadpool(receive, request.app.state.database, arrival, delivery)
@@ -130,33 +100,3 @@ def let_through(request: Request, caller: CallerOf, change_id: _Id, n: _N) -> JS
     reviews: Reviews = request.app.state.reviews
     reviews.let_through(change_id, n, person)
     return JSONResponse({"status": "accepted", "change": change_id, "revision": n}, 202)
-
-
-def _validated(document: Json) -> Submission:
-    try:
-        return Submission.model_validate(document)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        raise InputError(f"{'.'.join(str(part) for part in first['loc']) or 'body'}: {first['msg']}") from error
-
-
-def _arrival(submission: Submission, platform: Platform) -> Arrival:
-    configured = platform.find(submission.repository)
-    if configured is None:
-        raise InputError(f"repository {submission.repository[:200]} is not configured for platform {platform.name}")
-    return Arrival(
-        platform=platform.name,
-        host=platform.host,
-        repository=configured.name,
-        key=f"submit/{submission.change or submission.head}",
-        number=None,
-        title=submission.title,
-        description=submission.description,
-        url=None,
-        author=submission.author,
-        target_ref=submission.target_ref,
-        head_commit=submission.head,
-        base_hint=submission.base,
-        sent_at=None,
-        makers=tuple((maker.name, maker.email) for maker in submission.makers),
-    )

@@ -13,7 +13,10 @@ from evidence import InputError, parse_json, sha256_hex
 from service.arrivals import DeliveryId, Outcome
 from service.happenings import Ignored, take
 from service.webhooks._body import raw_body
+from service.webhooks.gitea import GITEA
 from service.webhooks.github import GITHUB
+from service.webhooks.gitlab import GITLAB
+from service.webhooks.standard import STANDARD
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from service.settings import Platform
     from service.webhooks._hosts import CodeHost
 
-HOSTS = (GITHUB,)
+HOSTS = (GITHUB, GITLAB, GITEA, STANDARD)
 _MAX_EVENT = 64
 _BODY = "body:"
 

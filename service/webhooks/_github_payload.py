@@ -86,9 +86,20 @@ class Pull(Part):
         return self.head.repo is None or self.head.repo.full_name.lower() != repository.lower()
 
 
-class _ChangedBase(Part):
+class _Before(Part):
+    before: str = Field(default="", alias="from")
+
+
+class _Changes(Part):
     base: dict[str, object] | None = None
     ref: dict[str, object] | None = None  # Gitea's word for it
+    title: _Before | None = None
+
+    @property
+    def code(self) -> bool:
+        """Whether what is to be reviewed is another thing by this, or is no draft any more (Gitea's are by title)."""
+        draft = self.title is not None and self.title.before.upper().startswith(("WIP:", "[WIP]"))
+        return bool(self.base or self.ref or draft)
 
 
 class _PullRequestEvent(Part):
@@ -96,7 +107,7 @@ class _PullRequestEvent(Part):
     repository: Repository
     pull_request: Pull | None = None
     sender: _Sender | None = None
-    changes: _ChangedBase | None = None
+    changes: _Changes | None = None
 
 
 class _Message(Part):
@@ -168,7 +179,7 @@ def read_pull_request(document: Json, platforms: tuple[Platform, ...]) -> Meanin
     """
     payload = validated(_PullRequestEvent, document)
     changes = payload.changes
-    moved = payload.action == "edited" and changes is not None and (changes.base or changes.ref)
+    moved = payload.action == "edited" and changes is not None and changes.code
     if payload.action not in PROPOSING | {"closed"} and not moved:
         return Ignored(f"action {payload.action} changes no code")
     pull = payload.pull_request
