@@ -14,6 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from evidence import VERSION
 from service import api, pages, problems, signing, trust, webhooks
 from service.accounts import Accounts
+from service.ci_tokens import Issuers
 from service.context import Context
 from service.doors import doors
 from service.guards import FormLimit, SameOrigin, StrictHeaders
@@ -59,6 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.platforms = context.platforms
     app.state.database = context.database
     app.state.worker = worker
+    app.state.issuers = Issuers()
     app.state.accounts = Accounts(context.database)
     app.state.accounts.enrol(
         Person(settings.reviewer_id, settings.reviewer_name, settings.reviewer_organization, "reviewer")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from diffing import read_rules
 from evidence import NotFoundError, sha256_hex
+from service.ci_tokens import read_keys
 from service.database import Database
 from service.settings import read_platforms
 from service.store import EvidenceStore
@@ -32,10 +33,10 @@ class Context:
         """Open the data folder, creating and migrating what is missing.
 
         Raises:
-            InputError: the platforms file or a file of rules cannot be used.
+            InputError: the platforms file, or a file of rules or keys that it names, cannot be used.
         """
         data = settings.data
-        for folder in ("mirrors", "work", "slates", "keys", "log", "proofs"):
+        for folder in ("artifacts", "uploads", "mirrors", "work", "slates", "keys", "log", "proofs"):
             (data / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
         database = Database.sqlite(data / "countersign.sqlite")
         database.migrate()
@@ -44,6 +45,9 @@ class Context:
         for path in {context.rules(platform.name) for platform in platforms}:
             if path is not None:
                 read_rules(path)  # a mistake in them is said now, not at the next review
+        for entry in (entry for platform in platforms for entry in platform.ci):
+            if entry.jwks is not None:
+                read_keys(entry.jwks)
         return context
 
     def close(self) -> None:
@@ -64,6 +68,10 @@ class Context:
     def mirror(self, platform: str, url: str) -> Path:
         """Where the mirror of a repository is, or will be."""
         return self.settings.data / "mirrors" / platform / f"{sha256_hex(url.encode())[:32]}.git"
+
+    def uploaded(self, platform: str, repository: str, commit: str) -> Path:
+        """Where what was handed in over HTTP for a commit is, or will be: each platform and repository has its own."""
+        return self.settings.data / "artifacts" / platform / sha256_hex(repository.lower().encode())[:32] / commit
 
     @property
     def work(self) -> Path:

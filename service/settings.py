@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -31,6 +31,12 @@ class Settings(BaseSettings):
         default=None, description="The reviewer's rules of diffs; DATA/rules.toml by default, if it is there."
     )
     webhook_bytes: int = Field(default=MAX_WEBHOOK_BYTES, gt=0, description="Largest webhook body, in bytes.")
+    artifact_bytes: int = Field(
+        default=64 << 30, gt=0, description="Largest artifact that can be handed in over HTTP, in bytes."
+    )
+    artifacts_bytes: int = Field(
+        default=1 << 40, gt=0, description="How much a platform may hand in over HTTP altogether, in bytes."
+    )
     reviewer_id: str = Field(
         default="reviewer", description="Whom the link printed at start signs in, as in roots.json."
     )
@@ -71,6 +77,10 @@ class Settings(BaseSettings):
         return self.rules or (own if own.exists() else None)
 
 
+_REMOTE = frozenset({"https", "s3", "gs", "gcs", "az", "abfs"})
+_LOCAL = frozenset({"http", "file"})
+
+
 def _several(value: object) -> object:
     """One secret is a list of one; while secrets are exchanged there are two."""
     return () if value is None else (value,) if isinstance(value, str | SecretStr) else value
@@ -88,6 +98,18 @@ class ConfiguredRepository(BaseModel):
     url: Annotated[str, Field(min_length=1, max_length=1000)]
 
 
+class CiIssuer(BaseModel):
+    """Whose tokens for CI jobs count, instead of ``submit_token``; ``claims`` are what they have to say besides."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    issuer: Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.:\[\]/_-]*[A-Za-z0-9_-]$", max_length=400)]
+    kind: Literal["github", "gitlab"] = "github"
+    audience: Annotated[str, Field(min_length=1, max_length=400)] | None = None
+    jwks: Path | None = None
+    claims: dict[str, str] = Field(default_factory=dict)
+
+
 class Platform(BaseModel):
     """A platform under review, as the operator configured it. Nothing here ever comes from a payload."""
 
@@ -102,12 +124,14 @@ class Platform(BaseModel):
     repository_prefix: str | None = None
     allow_local: bool = False
     review_forks: bool = False
+    ci: tuple[CiIssuer, ...] = ()
     api_base: str | None = None
     api_token: SecretStr | None = None
     panel: Path
     rules: Path | None = None
     wheels: Path | None = None
     artifacts: Path | None = None
+    artifact_prefixes: tuple[str, ...] = ()
     provenance_keys: Path | None = None
     allowed_signers: Path | None = None
     openpgp_keyring: Path | None = None
@@ -120,9 +144,14 @@ class Platform(BaseModel):
             if len(secret.get_secret_value()) < 16:  # noqa: PLR2004 - GitHub advises as much
                 raise ValueError("webhook_secret and submit_token need at least 16 characters")
         urls = [repository.url for repository in self.repositories]
-        for url in (*urls, self.repository_prefix, self.api_base):
+        for url in (*urls, self.repository_prefix, self.api_base, *(one.issuer for one in self.ci)):
             if url is not None and not self.allow_local and urlsplit(url).scheme not in {"https", "ssh"}:
                 raise ValueError(f"{url} is neither https nor ssh: set allow_local = true if it is meant")
+        for url in self.artifact_prefixes:
+            place = urlsplit(url)
+            local = self.allow_local and place.scheme in _LOCAL
+            if not url.endswith("/") or place.username is not None or not (local or place.scheme in _REMOTE):
+                raise ValueError(f"artifact_prefixes: {url} is no place to fetch from, or does not end with a slash")
         if self.repository_prefix is not None and not self.repository_prefix.endswith("/"):
             raise ValueError("repository_prefix must end with a slash")
         return self
@@ -169,7 +198,15 @@ def read_platforms(path: Path) -> tuple[Platform, ...]:
     return tuple(platform.model_copy(update=_from(path.parent, platform)) for platform in platforms)
 
 
-def _from(folder: Path, platform: Platform) -> dict[str, Path | None]:
+def _from(folder: Path, platform: Platform) -> dict[str, Any]:
+    return _paths(folder, platform) | {
+        "ci": tuple(
+            one if one.jwks is None else one.model_copy(update={"jwks": folder / one.jwks}) for one in platform.ci
+        )
+    }
+
+
+def _paths(folder: Path, platform: Platform) -> dict[str, Path | None]:
     paths = {"panel": platform.panel, "rules": platform.rules, "wheels": platform.wheels}
     paths |= {"provenance_keys": platform.provenance_keys, "allowed_signers": platform.allowed_signers}
     paths |= {"openpgp_keyring": platform.openpgp_keyring}

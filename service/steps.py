@@ -148,7 +148,12 @@ def behave(context: Context, revision_id: int) -> dict[str, str]:
         # A lane stops at the first build outside, so that nobody looks twice and alpha is not spent over looks.
         look = job.n if builds.row_of(context, revision_id) is None else None
         result = audit(
-            panel, sides["base"], sides["head"], limits=limits, cache=SlateFolder(context.slates), revision=look
+            panel,
+            sides["base"],
+            sides["head"],
+            limits=limits,
+            cache=SlateFolder(context.slates / job.platform),
+            revision=look,
         )
     return {"audit": context.store.put_json(result.to_json()), "public": context.store.put_json(result.public())}
 

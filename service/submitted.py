@@ -42,12 +42,14 @@ MAX_ARTIFACT = 4 << 30  # bytes of one in the repository; for one beside it see 
 def folder_of(context: Context, job: Job, commit: str) -> Path | None:
     """Where the platform's artifacts of a commit lie beside the repository; None without such a folder.
 
+    In the operator's folder for the platform where there is one, else where uploads of the repository are put.
+
     Raises:
         ManifestError: a link instead of a folder.
     """
     place = context.platform(job.platform).artifacts
     if place is None:
-        return None
+        place = context.uploaded(job.platform, job.repository, commit).parent
     if (place / commit).is_symlink():
         raise ManifestError(f"the artifacts of {commit[:12]} beside the repository are a link: make it a folder")
     return place / commit if (place / commit).is_dir() else None

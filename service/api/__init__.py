@@ -3,9 +3,10 @@
 
 from fastapi import APIRouter
 
-from service.api import changes, decisions
+from service.api import artifacts, changes, decisions
 
 router = APIRouter()
+router.include_router(artifacts.router)
 router.include_router(changes.router)
 router.include_router(decisions.router)
 

@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 
 from evidence import AuthenticationError, PermissionDeniedError
 from service.accounts import check_role, session_person
+from service.ci_tokens import identify, looks_like_one
 
 if TYPE_CHECKING:
     from service.settings import Platform
@@ -20,10 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A submitter has a platform and sees its public part only; a reviewer has a person and sees everything."""
+    """A submitter has a platform and sees its public part only; a reviewer has a person and sees everything.
+
+    A submitter by a CI's token has one repository of the platform.
+    """
 
     platform: Platform | None
     person: Person | None
+    repository: str | None = None  # the one that a CI's token is for
 
     @property
     def scope(self) -> str | None:
@@ -34,7 +39,14 @@ class Caller:
         """The platform; PermissionDeniedError for a reviewer, who submits nothing."""
         if self.platform is None:
             raise PermissionDeniedError("changes are submitted with a platform's token, not by a reviewer")
-        return self.platform
+        if self.repository is None:
+            return self.platform
+        one = self.platform.find(self.repository)
+        return self.platform.model_copy(update={"repositories": (one,) if one else (), "repository_prefix": None})
+
+    def sees(self, repository: str) -> bool:
+        """Whether this caller, who may see the platform's changes, may see those of a repository."""
+        return self.repository is None or self.repository == repository
 
     def reviewer(self) -> Person:
         """The person; PermissionDeniedError for a submitter."""
@@ -48,6 +60,10 @@ def caller(request: Request) -> Caller:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token:
         platform = _platform(request.app.state.platforms, token.strip())
+        if platform is None and looks_like_one(token.strip()):
+            state = request.app.state
+            found = identify(state.platforms, token.strip(), state.issuers, state.settings.url)
+            return Caller(found[0], None, found[1])
         if platform is None:
             raise AuthenticationError("the token is unknown: check COUNTERSIGN_TOKEN")
         return Caller(platform, None)

@@ -19,7 +19,9 @@ from service.reviews import EvidenceKind  # noqa: TC001 - as above
 from service.webhooks import raw_body
 
 if TYPE_CHECKING:
+    from service.api.callers import Caller
     from service.reviews import Reviews
+    from service.views import ChangeView
 
 router = APIRouter(prefix="/api/v1")
 
@@ -52,19 +54,21 @@ async def submit(request: Request, caller: CallerOf) -> JSONResponse:
 def list_changes(request: Request, caller: CallerOf) -> JSONResponse:
     """The changes that the caller may see, each by its latest revision."""
     rows = reading.queue(request.app.state.database, platform=caller.scope)
-    return JSONResponse({"changes": [row_json(row, reviewer=caller.person is not None) for row in rows]})
+    return JSONResponse(
+        {"changes": [row_json(row, reviewer=caller.person is not None) for row in rows if caller.sees(row.repository)]}
+    )
 
 
 @router.get("/changes/{change_id}")
 def get_change(request: Request, caller: CallerOf, change_id: _Id) -> JSONResponse:
     """One change and its revisions."""
-    return JSONResponse(change_json(reading.change(request.app.state.database, change_id, platform=caller.scope)))
+    return JSONResponse(change_json(_seen(request, caller, change_id)))
 
 
 @router.get("/changes/{change_id}/revisions/{n}")
 def get_revision(request: Request, caller: CallerOf, change_id: _Id, n: _N) -> JSONResponse:
     """One revision: state, verdict, error, sign-offs; for a reviewer also details and requirements."""
-    reading.change(request.app.state.database, change_id, platform=caller.scope)
+    _seen(request, caller, change_id)
     reviews: Reviews = request.app.state.reviews
     view = reviews.revision(change_id, n)
     return JSONResponse(revision_json(view, reviewer=caller.person is not None))
@@ -73,7 +77,7 @@ def get_revision(request: Request, caller: CallerOf, change_id: _Id, n: _N) -> J
 @router.get("/changes/{change_id}/revisions/{n}/evidence/{kind}")
 def get_evidence(request: Request, caller: CallerOf, change_id: _Id, n: _N, kind: EvidenceKind) -> JSONResponse:
     """A document of ``formats.md``. A submitter gets the public part of the audit, no artifacts and no report."""
-    reading.change(request.app.state.database, change_id, platform=caller.scope)
+    _seen(request, caller, change_id)
     if kind in {"artifacts", "report"}:  # by the panel's slices
         caller.reviewer()
     reviews: Reviews = request.app.state.reviews
@@ -100,3 +104,11 @@ def let_through(request: Request, caller: CallerOf, change_id: _Id, n: _N) -> JS
     reviews: Reviews = request.app.state.reviews
     reviews.let_through(change_id, n, person)
     return JSONResponse({"status": "accepted", "change": change_id, "revision": n}, 202)
+
+
+def _seen(request: Request, caller: Caller, change_id: int) -> ChangeView:
+    """The change, if the caller may know of it; else NotFoundError, as if there were none."""
+    view = reading.change(request.app.state.database, change_id, platform=caller.scope)
+    if not caller.sees(view.repository):
+        raise NotFoundError(f"there is no change {change_id}")
+    return view

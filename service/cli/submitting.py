@@ -52,7 +52,7 @@ def submit(  # noqa: PLR0913 - one parameter an option
     timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for the verdict.")] = 3600,
     format: Annotated[str, typer.Option(help="text or json.")] = "text",  # noqa: A002 - the option's name
 ) -> None:
-    """Send a change for review. The token is read from COUNTERSIGN_TOKEN."""
+    """Send a change for review. COUNTERSIGN_TOKEN is the platform's token, or the one that the CI signs for the job."""
     body = _submission(repo, base, head)
     body["target_ref"] = f"refs/heads/{target}"
     body |= {name: value for name, value in (("change", change), ("title", title)) if value is not None}
@@ -112,7 +112,7 @@ def _client(server: str) -> httpx2.Client:
 
     token = os.environ.get("COUNTERSIGN_TOKEN", "")
     if not token:
-        raise AuthenticationError("set COUNTERSIGN_TOKEN to the platform's token")
+        raise AuthenticationError("set COUNTERSIGN_TOKEN to the platform's token, or to the one of the CI's job")
     if not server.startswith(("https://", "http://")):
         raise InputError(f"--server {server[:80]!r} is no http address")
     headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}

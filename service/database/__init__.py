@@ -25,6 +25,7 @@ from service.database.models import (
     SignInLink,
     SignoffRow,
     StatementRow,
+    UploadRow,
     ViewedRow,
 )
 
@@ -52,5 +53,6 @@ __all__ = [
     "SignInLink",
     "SignoffRow",
     "StatementRow",
+    "UploadRow",
     "ViewedRow",
 ]

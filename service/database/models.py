@@ -182,6 +182,22 @@ class DeploymentRow(Base):
     asked_at: Mapped[datetime]
 
 
+class UploadRow(Base):
+    """An artifact that is handed in over HTTP; in place once done. ``sha256`` is what it is to be, then is."""
+
+    __tablename__ = "upload"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    platform: Mapped[str] = mapped_column(String(63), index=True)
+    repository: Mapped[str] = mapped_column(String(400))
+    commit: Mapped[str] = mapped_column(String(64))
+    path: Mapped[str]
+    size: Mapped[int | None] = mapped_column(BigInteger)
+    sha256: Mapped[str | None] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    done_at: Mapped[datetime | None]
+
+
 class EventRow(Base):
     """One line of a revision's timeline."""
 

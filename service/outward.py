@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asking another server something: only where the operator said, never through a redirect, never more than a limit.
+
+What a name resolves to is looked at and then connected to, so that it cannot be another address in between. Addresses
+that are not of the public internet are refused unless the operator allows them for that server.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import ssl
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import httpx2
+
+from evidence import InputError, SandboxMissingError, TooLargeError, parse_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from evidence import Json
+
+MAX_DOCUMENT = 4 << 20
+_TIMEOUT = httpx2.Timeout(10.0)
+_OK = 200
+_REDIRECTS = range(300, 400)
+_WITHIN = tuple(ipaddress.ip_network(one) for one in ("64:ff9b::/96", "2002::/16", "2001::/32"))  # carry IPv4 inside
+
+
+class UnansweredError(SandboxMissingError):
+    """Another server does not answer, or not now. That may pass."""
+
+    problem = "unanswered"
+
+
+class _Pinned(httpx2.HTTPTransport):
+    """Connects to the address that was looked at; certificate and Host stay those of the name."""
+
+    def __init__(self, *, private: bool) -> None:
+        super().__init__(verify=ssl.create_default_context())
+        self._private = private
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Resolve, look, connect."""
+        host = request.url.host
+        port = request.url.port or (443 if request.url.scheme == "https" else 80)
+        address = resolved(host, port, private=self._private)
+        request.extensions = {**request.extensions, "sni_hostname": host}
+        request.url = request.url.copy_with(host=address)
+        return super().handle_request(request)
+
+
+def resolved(host: str, port: int, *, private: bool = False) -> str:
+    """An address of ``host``.
+
+    Raises:
+        UnansweredError: it has none.
+        InputError: one of its addresses is not of the public internet, and ``private`` does not allow that.
+    """
+    try:
+        found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    except (OSError, UnicodeError) as error:
+        raise UnansweredError(f"{host[:200]}: no such host") from error
+    for address in found:
+        if not private and not is_public(address):
+            raise InputError(f"{host[:200]} has an address that is not public: allow_local = true if it is meant")
+    return found[0]
+
+
+def is_public(address: str) -> bool:
+    """Whether an address is one of the public internet; what carries another address inside is not."""
+    one = ipaddress.ip_address(address.partition("%")[0])
+    mapped = getattr(one, "ipv4_mapped", None)
+    if mapped is not None:
+        one = mapped
+    return one.is_global and not one.is_multicast and not any(one in network for network in _WITHIN)
+
+
+@contextmanager
+def answered(url: str, *, headers: Mapping[str, str] | None = None, private: bool = False) -> Iterator[httpx2.Response]:
+    """The answer to a GET, its body unread.
+
+    Raises:
+        UnansweredError: no answer in time, or the connection broke.
+        InputError: a redirect, or an address that is not allowed.
+    """
+    transport = _Pinned(private=private)
+    try:
+        with (
+            httpx2.Client(transport=transport, timeout=_TIMEOUT, follow_redirects=False, trust_env=False) as client,
+            client.stream("GET", url, headers=dict(headers or {})) as answer,
+        ):
+            if answer.status_code in _REDIRECTS:
+                raise InputError(f"{url[:200]} leads elsewhere, which is not followed: name the place itself")
+            yield answer
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        raise UnansweredError(f"{url[:200]}: {type(error).__name__}") from error
+
+
+def get_json(url: str, *, headers: Mapping[str, str] | None = None, private: bool = False) -> tuple[int, Json]:
+    """Status and JSON document of a GET; None instead of the document of what is not 200.
+
+    Raises:
+        UnansweredError, InputError: as `answered`, or no JSON.
+        TooLargeError: over ``MAX_DOCUMENT``.
+    """
+    with answered(url, headers=headers, private=private) as answer:
+        if answer.status_code != _OK:
+            return answer.status_code, None  # what else it says is not read: it need not end
+        body = bytearray()
+        for chunk in answer.iter_bytes(1 << 16):
+            body += chunk
+            if len(body) > MAX_DOCUMENT:
+                raise TooLargeError(f"{url[:200]}: over the limit of {MAX_DOCUMENT} bytes")
+    return _OK, parse_json(bytes(body), url[:200])
