@@ -109,19 +109,36 @@ def receive(database: Database, arrival: Arrival, delivery: DeliveryId) -> Recei
         known = delivered(session, delivery)
         if known is not None and not (delivery.source in _OWN and _failed(session, known)):
             return about(session, Outcome.REPEATED, known.revision_id)
-        change = find_change(session, arrival.platform, arrival.repository, arrival.key)
-        latest = _latest(session, change.id) if change is not None else None
-        moved = change is not None and change.target_ref != arrival.target_ref
-        if change is None or not _late(arrival.sent_at, latest):
-            change = _described(session, change, arrival)
-        for name, email in arrival.makers:
-            session.merge(MakerRow(change_id=change.id, name=_one_line(name)[:_MAX_NAME], email=email[:_MAX_NAME]))
-        revision = _standing(session, change, arrival, moved=moved) or _new_revision(session, change, arrival)
+        revision = _taken(session, arrival)
         if known is None:
             known = remember(session, delivery)
         known.revision_id = revision.id
         session.flush()
         return about(session, Outcome.ACCEPTED, revision.id)
+
+
+def restate(database: Database, arrival: Arrival) -> int:
+    """Take what the code host itself says of a change; returns the id of the revision that it is about."""
+    commit_id(arrival.head_commit, "head commit")
+    with database.write() as session:
+        return _taken(session, arrival).id
+
+
+def mark_closed(database: Database, change_id: int, how: str) -> None:
+    """Keep that a change is ``closed`` or ``merged`` at its code host."""
+    with database.write() as session:
+        session.merge(ClosedRow(change_id=change_id, how=how, at=now()))
+
+
+def _taken(session: Session, arrival: Arrival) -> RevisionRow:
+    change = find_change(session, arrival.platform, arrival.repository, arrival.key)
+    latest = _latest(session, change.id) if change is not None else None
+    moved = change is not None and change.target_ref != arrival.target_ref
+    if change is None or not _late(arrival.sent_at, latest):
+        change = _described(session, change, arrival)
+    for name, email in arrival.makers:
+        session.merge(MakerRow(change_id=change.id, name=_one_line(name)[:_MAX_NAME], email=email[:_MAX_NAME]))
+    return _standing(session, change, arrival, moved=moved) or _new_revision(session, change, arrival)
 
 
 def remember(session: Session, delivery: DeliveryId, revision_id: int | None = None) -> Delivery:

@@ -17,6 +17,7 @@ class State(StrEnum):
     RECEIVED = "received"
     DIFFED = "diffed"
     AUDITED = "audited"
+    OUTSIDE = "outside"
     READY = "ready"
     SIGNED = "signed"
     REJECTED = "rejected"
@@ -30,9 +31,10 @@ class State(StrEnum):
 # that the policy lets the revision through, expired that it did until its sign-offs ran out. What is superseded stays
 # so: votes hang on the revision they were given to.
 # A change from a fork begins held, until a reviewer lets it through; one whose code host is asked may become held.
+# What touches nothing that is under review (the paths of a repository) ends outside.
 MOVES: dict[State, frozenset[State]] = {
     State.HELD: frozenset({State.RECEIVED, State.SUPERSEDED}),
-    State.RECEIVED: frozenset({State.DIFFED, State.HELD, State.FAILED, State.SUPERSEDED}),
+    State.RECEIVED: frozenset({State.DIFFED, State.HELD, State.OUTSIDE, State.FAILED, State.SUPERSEDED}),
     State.DIFFED: frozenset({State.AUDITED, State.FAILED, State.SUPERSEDED}),
     State.AUDITED: frozenset({State.READY, State.FAILED, State.SUPERSEDED}),
     State.READY: frozenset({State.SIGNED, State.REJECTED, State.REVOKED, State.SUPERSEDED}),
@@ -40,12 +42,13 @@ MOVES: dict[State, frozenset[State]] = {
     State.REJECTED: frozenset({State.READY, State.SIGNED, State.REVOKED, State.SUPERSEDED}),
     State.REVOKED: frozenset({State.READY, State.SIGNED, State.REJECTED, State.SUPERSEDED}),
     State.EXPIRED: frozenset({State.READY, State.SIGNED, State.REJECTED, State.REVOKED, State.SUPERSEDED}),
+    State.OUTSIDE: frozenset({State.SUPERSEDED}),
     State.FAILED: frozenset({State.SUPERSEDED}),
     State.SUPERSEDED: frozenset(),
 }
 
 SIGNABLE = frozenset({State.READY, State.SIGNED, State.REJECTED, State.REVOKED, State.EXPIRED})
-FINAL = SIGNABLE | {State.SUPERSEDED, State.FAILED}
+FINAL = SIGNABLE | {State.SUPERSEDED, State.FAILED, State.OUTSIDE}
 
 
 def move(current: State, to: State) -> State:

@@ -43,6 +43,7 @@ class Job:
     head_commit: str
     base_hint: str | None
     base_commit: str | None
+    sent_at: str | None
     state: State
     verdict: str | None
     digest: str | None
@@ -146,6 +147,7 @@ def _job(revision: RevisionRow, change: Change) -> Job:
         head_commit=revision.head_commit,
         base_hint=revision.base_hint,
         base_commit=revision.base_commit,
+        sent_at=revision.sent_at,
         state=State(revision.state),
         verdict=revision.verdict,
         digest=revision.digest,
@@ -224,6 +226,19 @@ def happened(session: Session, revision_id: int, what: str) -> None:
 def _known(session: Session, revision_id: int, what: str) -> bool:
     found = select(EventRow.id).where(EventRow.revision_id == revision_id, EventRow.what == what)
     return session.scalar(found.limit(1)) is not None
+
+
+def let_through(database: Database, revision_id: int) -> bool:
+    """Whether a reviewer let a revision through, or an earlier one with the same head."""
+    with database.read() as session:
+        row = session.get_one(RevisionRow, revision_id)
+        same = (RevisionRow.change_id == row.change_id) & (RevisionRow.head_commit == row.head_commit)
+        found = (
+            select(EventRow.id)
+            .join(RevisionRow, RevisionRow.id == EventRow.revision_id)
+            .where(same, EventRow.what.startswith("let through by "))
+        )
+        return session.scalar(found.limit(1)) is not None
 
 
 def status_posted(database: Database, revision_id: int) -> str | None:

@@ -43,6 +43,7 @@ _TURNS: dict[State, tuple[Turn, str]] = {
     State.RECEIVED: ("service", "is being fetched and diffed"),
     State.DIFFED: ("service", "base and head are being run"),
     State.AUDITED: ("service", "the review is being put together"),
+    State.OUTSIDE: ("nobody", "touches nothing under review"),
     State.READY: ("reviewer", "ready for sign-off"),
     State.SIGNED: ("nobody", "signed off"),
     State.REJECTED: ("author", "rejected"),

@@ -96,6 +96,13 @@ class ConfiguredRepository(BaseModel):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)+$", max_length=200)]
     url: Annotated[str, Field(min_length=1, max_length=1000)]
+    paths: tuple[Annotated[str, Field(pattern=r"^[^/\\\x00]+(/[^/\\\x00]+)*/?$", max_length=1000)], ...] = ()
+
+    def covers(self, path: str) -> bool:
+        """Whether a path is under review: below one of ``paths``, or one of them; everything where there are none."""
+        return not self.paths or any(
+            path == one.rstrip("/") or path.startswith(f"{one.rstrip('/')}/") for one in self.paths
+        )
 
 
 class CiIssuer(BaseModel):

@@ -33,6 +33,7 @@ class SlateFolder:
 
     def put(self, key: Digest, content: bytes) -> None:
         """Keep ``content`` under ``key``, whole or not at all."""
+        self._root.mkdir(exist_ok=True, mode=0o700)
         write_durably(self._path(key), digest(content).encode() + content)
 
     def _path(self, key: Digest) -> Path:

@@ -66,6 +66,7 @@ _DECIDED = {
     State.REJECTED: Status("failure", "Rejected by a reviewer"),
     State.REVOKED: Status("failure", "A reviewer revoked the approval"),
     State.EXPIRED: Status("failure", "The sign-offs have expired: a reviewer signs again"),
+    State.OUTSIDE: Status("success", "Touches nothing that is under review"),
     State.SUPERSEDED: Status("error", "Outdated: a newer revision is under review"),
 }
 _COUNTERSIGNED = Status("success", "Countersigned by machine, within a recipe that reviewers signed")

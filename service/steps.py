@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from behavior import Side, audit, read_panel
+from behavior import MANIFEST_NAME, Side, audit, read_panel
 from confine import Limits, Repository
 from diffing import ReviewerRules
 from evidence import VERSION, RepositoryError, Revision, Severity, Verdict, document_digest, sha256_hex
 from reports import report_document
-from service import builds, comparing, ledger, progress, submitted
+from service import builds, comparing, confirming, ledger, progress, submitted
 from service.artifacts import compare_artifacts
 from service.life import ARTIFACTS_COMPARED, State
+from service.outward import UnansweredError
 from service.slates import SlateFolder
 from service.suppliers import suppliers
 
@@ -48,7 +49,9 @@ def fetch(context: Context, revision_id: int) -> None:
         RepositoryError: it cannot be fetched, a commit is missing, base and head are the same, or base was signed with
             other artifacts.
     """
-    job = progress.job(context.database, revision_id)
+    job = _confirmed(context, revision_id)
+    if job.state is not State.RECEIVED:
+        return
     with _mirrored(context, job) as repository:
         start = builds.adopt(context, job, repository) if job.base_commit is None else job.base_commit
         base = repository.snapshot(start or _base(repository, job))
@@ -59,6 +62,8 @@ def fetch(context: Context, revision_id: int) -> None:
         artifacts = submitted.declared_artifacts(repository, head.commit, beside)
         revision = Revision(job.repository, base, head, artifacts)
         before = submitted.base_artifacts(context, job, repository, base.commit)
+        same = before["artifacts"] == [{"name": one.name, "size": one.size, "sha256": one.sha256} for one in artifacts]
+        outside = start is None and same and not _touches(context, job, repository, base.commit)
     progress.record(
         context.database,
         revision_id,
@@ -67,6 +72,28 @@ def fetch(context: Context, revision_id: int) -> None:
         digest=context.store.put(revision.canonical()),
         base_artifacts_digest=context.store.put_json(before),
     )
+    if outside:
+        progress.advance(context.database, revision_id, State.OUTSIDE)
+
+
+def _confirmed(context: Context, revision_id: int) -> Job:
+    """The revision, once its code host has said how it is now."""
+    try:
+        confirming.confirm(context, progress.job(context.database, revision_id))
+    except UnansweredError as error:
+        raise UnreachableError(str(error)) from error
+    return progress.job(context.database, revision_id)
+
+
+def _touches(context: Context, job: Job, repository: Repository, base: str) -> bool:
+    """Whether a change touches what of its repository is under review. The manifest always is."""
+    configured = context.platform(job.platform).find(job.repository)
+    if configured is None or not configured.paths:
+        return True
+    old, new = ({path: (one.mode, one.object_id) for path, one in repository.tree(commit).items()}
+                for commit in (base, job.head_commit))  # fmt: skip
+    changed = (path for path in old.keys() | new.keys() if old.get(path) != new.get(path))
+    return any(path == MANIFEST_NAME or configured.covers(path) for path in changed)
 
 
 def compare(context: Context, revision_id: int) -> None:

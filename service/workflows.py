@@ -64,7 +64,7 @@ def arrival(revision_id: int) -> str:
 def _review(revision_id: int) -> str:
     for run in (_fetch_patiently, _diff, _weigh, _audit):
         outcome = run(revision_id)
-        if _superseded(revision_id)["superseded"]:  # or held: it goes on as another workflow
+        if _superseded(revision_id)["superseded"]:
             return State.SUPERSEDED.value
         if "error" in outcome:
             return _failed(revision_id, outcome)
@@ -210,7 +210,9 @@ def _fail(revision_id: int, error: Json) -> Json:
 
 @_step("superseded")
 def _superseded(revision_id: int) -> Json:
-    return {"superseded": progress.job(_context().database, revision_id).state in {State.SUPERSEDED, State.HELD}}
+    """Whether this workflow has nothing more to do: held, it goes on as another one."""
+    left = {State.SUPERSEDED, State.HELD, State.OUTSIDE}
+    return {"superseded": progress.job(_context().database, revision_id).state in left}
 
 
 @_step("announce")

@@ -27,7 +27,7 @@ _POLL_SECONDS = 2.0
 _FAILED = 1
 _UNAUTHORIZED = 401
 _SERVER_ERROR = 500
-_FINAL = frozenset({"ready", "signed", "rejected", "revoked", "expired", "failed", "superseded"})
+_FINAL = frozenset({"ready", "signed", "rejected", "revoked", "expired", "failed", "superseded", "outside"})
 
 
 def register(app: typer.Typer) -> None:
@@ -66,7 +66,8 @@ def submit(  # noqa: PLR0913 - one parameter an option
     show(as_text(document) if format == "json" else _line(document))
     if wait:
         verdict = document["verdict"]
-        leave(Verdict(verdict).exit_code if verdict else _FAILED)
+        without = 0 if document["state"] == "outside" else _FAILED
+        leave(Verdict(verdict).exit_code if verdict else without)
 
 
 def _submission(repo: str, base: str, head: str) -> dict[str, Json]:
@@ -155,4 +156,6 @@ def _line(document: Json) -> str:
     if "state" not in document:
         return str(document["url"])
     error = document.get("error")
+    if document["state"] == "outside":
+        return "outside: touches nothing that is under review"
     return f"{document['state']}: {error['message'] if error else document['verdict'] or 'no verdict'}"

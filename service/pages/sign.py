@@ -122,6 +122,7 @@ class SignPage:
 
 
 _CLOSED: Mapping[State, str] = {
+    State.OUTSIDE: "The revision touches nothing that is under review, so there is nothing to sign.",
     State.HELD: "The revision waits to be let through. It can be signed once it is reviewed.",
     State.RECEIVED: "The revision is still being compared. It can be signed once the review is ready.",
     State.DIFFED: "The audit is still running. The revision can be signed once the review is ready.",
