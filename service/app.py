@@ -18,6 +18,7 @@ from service.ci_tokens import Issuers
 from service.context import Context
 from service.doors import doors
 from service.guards import FormLimit, SameOrigin, StrictHeaders
+from service.metrics import CountWebhooks
 from service.public_log import router as public_log
 from service.reviews import Reviews
 from service.views import Person
@@ -75,6 +76,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.mount("/static", StaticFiles(directory=STATIC, check_dir=False))
     app.add_middleware(FormLimit, limit=MAX_FORM)
     app.add_middleware(SameOrigin)
+    app.add_middleware(CountWebhooks)
     app.add_middleware(StrictHeaders, https=settings.url.startswith("https://"))
     problems.install(app)
     return app

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import structlog
-from dbos import DBOS
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
@@ -15,8 +13,6 @@ from service import pages
 from service.accounts import COOKIE, SESSION_LIFE
 
 doors = APIRouter()
-
-log = structlog.get_logger("countersign")
 
 _Text = Annotated[str, Query(max_length=500)]
 
@@ -59,14 +55,9 @@ def livez() -> JSONResponse:
 
 @doors.get("/readyz")
 def readyz(request: Request) -> JSONResponse:
-    """The process can do its work: the database has the newest shape and workflows can be looked up."""
-    try:
-        ready = request.app.state.database.current()
-        DBOS.get_workflow_status("readiness")
-    except Exception as error:  # noqa: BLE001 - whatever it is, the answer is no
-        log.warning("not ready", reason=f"{type(error).__name__}: {error}")
-        ready = False
-    return JSONResponse({"status": "ready" if ready else "not ready"}, 200 if ready else 503)
+    """The process can do its work; ``draining`` once it was told to stop."""
+    readiness = request.app.state.worker.readiness()
+    return JSONResponse({"status": readiness}, 200 if readiness == "ready" else 503)
 
 
 def _inside(target: str) -> str:

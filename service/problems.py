@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from evidence import AuthenticationError, CountersignError, InputError, NotFoundError
-from service import pages
+from service import metrics, pages
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
@@ -49,6 +49,7 @@ def problem(error: CountersignError) -> JSONResponse:
 
 def answer(request: Request, error: CountersignError) -> Response:
     """The error as whoever asks can read it."""
+    metrics.PROBLEMS.labels(error.problem).inc()
     path = request.url.path
     accepted = request.headers.get("accept", "")
     if path.startswith(_MACHINES) or ("json" in accepted and "text/html" not in accepted):

@@ -1,72 +1,63 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Running the service: logging, the listening socket, and what happens once it answers."""
+"""Running the service: the listening socket, what happens once it answers, and how it goes out of work."""
 
 from __future__ import annotations
 
 import contextlib
-import io
-import logging
 import os
 import socket
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, NoReturn, TextIO, cast
+from typing import TYPE_CHECKING, NoReturn
 
 import httpx2
-import structlog
 import uvicorn
 
 from evidence import InputError
 from service.app import create_app
+from service.journal import StandardError, configure_logging
+from service.metrics import registry
+from service.operators import OperatorsBind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
+    from service.context import Context
     from service.settings import Settings
+    from service.worker import Worker
 
 _READY_SECONDS = 120.0
 _GRACE_SECONDS = 10
 
-log = structlog.get_logger("countersign")
 
+class _Server(uvicorn.Server):
+    """Goes on answering while it drains: steps in progress end first, and ``/readyz`` says so. A second signal cuts."""
 
-class StandardError(io.TextIOBase):
-    """Whatever standard error is now, not at set-up. A line that it does not take is lost, never raised.
+    def __init__(self, config: uvicorn.Config, worker: Worker, seconds: float) -> None:
+        super().__init__(config)
+        self._worker = worker
+        self._seconds = seconds
+        self._told = False
 
-    Its reader may be gone, or its disk full: neither may end a review or turn an answer into another one.
-    """
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        """Begin to drain, or at the second signal end at once."""
+        if self._told:
+            self.should_exit = self.force_exit = True
+            return
+        self._told = True
+        threading.Thread(target=self._drain, name="drain", daemon=True).start()
 
-    def write(self, text: str) -> int:
-        """Write what can be written."""
-        with contextlib.suppress(OSError, ValueError):
-            sys.stderr.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        """Flush what can be flushed."""
-        with contextlib.suppress(OSError, ValueError):
-            sys.stderr.flush()
-
-
-def configure_logging() -> None:
-    """One line an event on standard error, nothing on standard output."""
-    logging.basicConfig(level=logging.WARNING, stream=StandardError(), format="%(levelname)s %(name)s: %(message)s")
-    structlog.configure(
-        processors=[
-            structlog.stdlib.PositionalArgumentsFormatter(),
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, pad_level=False),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=lambda *_: structlog.WriteLogger(cast("TextIO", StandardError())),
-        cache_logger_on_first_use=False,
-    )
+    def _drain(self) -> None:
+        try:
+            self._worker.drain(self._seconds)
+        finally:
+            self.should_exit = True
 
 
 def run(settings: Settings, *, when_ready: Callable[[str], None]) -> NoReturn:
-    """Serve until a signal ends the process. Work in progress is taken up again at the next start.
+    """Serve until a signal ends the process, which first drains. The rest is taken up again at the next start.
 
     Args:
         settings: what to serve, and where.
@@ -75,9 +66,11 @@ def run(settings: Settings, *, when_ready: Callable[[str], None]) -> NoReturn:
     Raises:
         InputError: the address cannot be listened on.
     """
-    configure_logging()
+    configure_logging(settings.log_format, settings.log_level)
     listening = _listen(settings)
     app = create_app(settings)
+    worker = app.state.worker
+    figures = operators_bind(settings, app.state.context, worker)
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -95,8 +88,22 @@ def run(settings: Settings, *, when_ready: Callable[[str], None]) -> NoReturn:
 
     threading.Thread(target=ready, name="ready", daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listening])
-    # Steps in progress run in threads that Python would wait for; they are taken up again at the next start.
+        _Server(config, worker, settings.drain_seconds).run(sockets=[listening])
+    if figures is not None:
+        figures.close()
+    leave()
+
+
+def operators_bind(settings: Settings, context: Context, worker: Worker) -> OperatorsBind | None:
+    """The operator's bind, listening; None where the settings name no port for it. InputError if it cannot be had."""
+    if settings.metrics_port is None:
+        return None
+    figures = registry(context, worker.gate)
+    return OperatorsBind(settings.metrics_host, settings.metrics_port, figures, worker.readiness)
+
+
+def leave() -> NoReturn:
+    """End the process. Steps cut off run in threads that Python would wait for; they are taken up again later."""
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
     StandardError().flush()

@@ -50,6 +50,21 @@ class Settings(BaseSettings):
         default=300.0, gt=0, description="The longest a recommender may take over one batch of requests."
     )
     retry_seconds: float = Field(default=2.0, gt=0, description="First wait before a status is posted again; doubles.")
+    drain_seconds: float = Field(
+        default=60.0,
+        ge=0,
+        description="How long running steps may go on after a signal to stop, before they are cut off.",
+    )
+    metrics_host: str = Field(default="127.0.0.1", description="Address of the operator's bind.")
+    metrics_port: int | None = Field(
+        default=None, ge=1, le=65535, description="Port of the operator's bind, /metrics; none without it."
+    )
+    log_format: Literal["auto", "json", "text"] = Field(
+        default="auto", description="Form of log lines; auto is text on a terminal and JSON elsewhere."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least severe log lines that are written."
+    )
     rollout_minutes: float = Field(
         default=60.0, ge=0, description="How long a rollout may wait for its gate's decision before it is an incident."
     )

@@ -15,6 +15,7 @@ from evidence import ConflictError
 from service import builds, expiry, incidents, ledger, progress, signing, statuses, steps, workflows
 from service.arrivals import now
 from service.database import RevisionRow
+from service.draining import Gate
 from service.life import MOVES, State
 from service.views import ReviewError
 
@@ -47,12 +48,29 @@ class Worker:
     """
 
     def __init__(self, context: Context) -> None:
+        self.gate = Gate()
         self._context = context
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._untold: set[int] = set()
         self._expired_at: datetime | None = None
+        self._dbos: DBOS | None = None
         self._thread = threading.Thread(target=self._dispatch_forever, name="dispatch", daemon=True)
+
+    def readiness(self) -> str:
+        """``ready``, ``draining``, or ``not ready``; raises nothing.
+
+        Ready is that the database has the newest shape and workflows can be looked up.
+        """
+        if self.gate.closed:
+            return "draining"
+        try:
+            ready = self._context.database.current()
+            DBOS.get_workflow_status("readiness")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the answer is no
+            log.warning("not ready", reason=f"{type(error).__name__}: {error}")
+            ready = False
+        return "ready" if ready else "not ready"
 
     def start(self) -> None:
         """Launch DBOS, which takes up what a killed process left, and begin to hand over arrivals.
@@ -71,7 +89,7 @@ class Worker:
 
     def _launch(self) -> None:
         steps.empty_work(self._context)
-        workflows.bind(self._context)
+        workflows.bind(self._context, self.gate)
         config: DBOSConfig = {
             "name": "countersign",
             "system_database_url": f"sqlite:///{(self._context.settings.data / 'dbos.sqlite').resolve()}",
@@ -81,7 +99,7 @@ class Worker:
             "log_level": "WARNING",
             "enable_otlp": False,
         }
-        DBOS(config=config)
+        self._dbos = DBOS(config=config)
         DBOS.launch()
         audits = self._context.settings.concurrency
         DBOS.register_queue(workflows.AUDITS, worker_concurrency=audits, polling_interval_sec=_POLL_SECONDS)
@@ -102,6 +120,22 @@ class Worker:
         """
         self._untold.add(revision_id)
         self._wake.set()
+
+    def drain(self, seconds: float) -> bool:
+        """Take up nothing any more and let the steps that run end; False if after ``seconds`` one still runs.
+
+        What was handed to this process and not begun is taken up by the next start, or by another worker.
+        """
+        self.gate.close()
+        self._stop.set()
+        self._wake.set()
+        for event in self._dbos.background_thread_stop_events if self._dbos else ():
+            event.set()
+        running = self.gate.running
+        log.info("draining", steps=running, seconds=seconds)
+        ended = self.gate.wait(seconds)
+        log.info("drained" if ended else "steps cut off: they are run again", steps=self.gate.running)
+        return ended
 
     def stop(self, *, patience: int = 0) -> None:
         """Stop taking up work; wait ``patience`` seconds for what is running."""

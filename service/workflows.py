@@ -8,13 +8,14 @@ status. Steps return documents, errors included: what a step raised is not the s
 
 from __future__ import annotations
 
+import time
 from functools import wraps
-from typing import TYPE_CHECKING, ParamSpec
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 import structlog
 from dbos import DBOS, SetWorkflowID
 
-from service import failures, progress, signing, statuses, steps
+from service import failures, metrics, progress, signing, statuses, steps
 from service.life import State
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from evidence import Json
     from service.context import Context
+    from service.draining import Gate
 
 _P = ParamSpec("_P")
 
@@ -38,16 +40,16 @@ _POLL_SECONDS = 0.2
 
 log = structlog.get_logger("countersign")
 
-_bound: list[Context] = []
+_bound: list[tuple[Context, Gate]] = []
 
 
-def bind(context: Context) -> None:
-    """The data folder that workflows of this process work on."""
-    _bound[:] = [context]
+def bind(context: Context, gate: Gate) -> None:
+    """The data folder that workflows of this process work on, and what lets their steps begin."""
+    _bound[:] = [(context, gate)]
 
 
 def _context() -> Context:
-    return _bound[0]
+    return _bound[0][0]
 
 
 @DBOS.workflow(name="arrival")
@@ -127,24 +129,37 @@ def tell(revision_id: int, moment: str) -> None:
         DBOS.enqueue_workflow(STATUSES, report, revision_id)
 
 
-def _step(name: str) -> Callable[[Callable[_P, Json]], Callable[_P, Json]]:
-    """A step that is tried again when the error may pass by itself, and otherwise returns it as ``{"error": …}``."""
+def _step(name: str) -> Callable[[Callable[Concatenate[int, _P], Json]], Callable[Concatenate[int, _P], Json]]:
+    """A step that is tried again when the error may pass by itself, and otherwise returns it as ``{"error": …}``.
 
-    def wrapped(function: Callable[_P, Json]) -> Callable[_P, Json]:
+    Every line that it logs carries the revision's id. It does not begin once this process drains.
+    """
+
+    def wrapped(function: Callable[Concatenate[int, _P], Json]) -> Callable[Concatenate[int, _P], Json]:
         @DBOS.step(name=name, retries_allowed=True, interval_seconds=0.5, max_attempts=_ATTEMPTS)
         @wraps(function)
-        def run(*args: _P.args, **kwargs: _P.kwargs) -> Json:
-            try:
-                return function(*args, **kwargs)
-            except Exception as error:
-                if failures.transient(error) and _attempts_left():
-                    raise
-                told = failures.to_json(failures.describe(error))
-                if told["error_class"] == failures.INTERNAL:
-                    log.exception("step %s failed", name)
-                return {"error": told}
+        def run(revision_id: int, /, *args: _P.args, **kwargs: _P.kwargs) -> Json:
+            with structlog.contextvars.bound_contextvars(revision=revision_id, step=name):
+                try:
+                    return function(revision_id, *args, **kwargs)
+                except Exception as error:
+                    again = failures.transient(error) and _attempts_left()
+                    told = failures.to_json(failures.describe(error))
+                    unforeseen = told["error_class"] == failures.INTERNAL and not again
+                    log.warning("a step failed", error=type(error).__name__, again=again, exc_info=unforeseen)
+                    if again:
+                        raise
+                    return {"error": told}
 
-        return run
+        def gated(revision_id: int, /, *args: _P.args, **kwargs: _P.kwargs) -> Json:
+            with _bound[0][1].step():
+                began = time.monotonic()
+                result = run(revision_id, *args, **kwargs)
+            outcome = "error" if "error" in result else "done"
+            metrics.STEPS.labels(name, outcome).observe(time.monotonic() - began)
+            return result
+
+        return gated
 
     return wrapped
 

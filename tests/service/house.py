@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import os
+import socket
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -164,6 +165,13 @@ class House:
     def deliver(self, client: TestClient, payload: Any, event: str = "pull_request") -> Any:
         body = json.dumps(payload).encode()
         return client.post("/webhooks/github", content=body, headers=self.headers(body, event))
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def make_key(folder: Path, name: str = "reviewer") -> Path:

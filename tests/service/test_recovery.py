@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
-from house import House, serve
+from house import House, free_port, serve
 from pytest_socket import enable_socket
 from sqlalchemy import create_engine, text
 
@@ -74,12 +73,6 @@ class Process:
 
     def reviewed(self) -> int:
         return self.log.read_text(encoding="utf-8").count("reviewed Lift: fail")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def evidence(process: Process) -> Any:

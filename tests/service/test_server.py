@@ -18,8 +18,8 @@ from sqlalchemy import create_engine, text
 from evidence import ConflictError
 from service import progress, steps
 from service.app import create_app
+from service.journal import configure_logging
 from service.life import State
-from service.server import configure_logging
 from service.views import ReviewError
 from service.workflows import VERSION
 
