@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,34 @@ _SETTINGS = {
     "user.max_user_namespaces": "0",
     "kernel.apparmor_restrict_unprivileged_userns": "1",
 }
+_TRIAL_SECONDS = 20.0
+# What the sandbox is made of, one thing after the other, and what closes it where it is closed.
+_TRIALS = (
+    (
+        ("--unshare-user",),
+        (
+            "user namespaces and mounts are refused here: in a container give it --security-opt"
+            " seccomp=deploy/seccomp.json and, with AppArmor, apparmor=unconfined; under systemd leave out"
+            " RestrictNamespaces= and allow @mount"
+        ),
+    ),
+    (
+        ("--unshare-user", "--unshare-pid", "--proc", "/proc"),
+        (
+            "a /proc of its own is refused here, since parts of the present one are covered: in a container give it"
+            " --security-opt systempaths=unconfined; under systemd leave out ProtectKernelTunables= and"
+            " ProtectKernelLogs="
+        ),
+    ),
+    (
+        ("--unshare-user", "--unshare-uts", "--hostname", "localhost"),
+        "a host name of its own is refused here: under systemd leave out ProtectHostname= and allow sethostname",
+    ),
+    (
+        ("--unshare-user", "--unshare-net", "--unshare-ipc", "--unshare-pid", "--proc", "/proc", "--dev", "/dev"),
+        "a network of its own is refused here: under systemd AF_NETLINK has to be among RestrictAddressFamilies=",
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -68,7 +97,16 @@ def _fix(said: str) -> str:
         if not as_root() and path.is_file() and path.read_text(encoding="ascii").strip() == closed:
             opened = {"0": "1", "1": "0"}[closed] if setting != "user.max_user_namespaces" else "10000"
             return f"allow user namespaces: sysctl -w {setting}={opened}"
-    return (
-        "use Linux 5.9 and bubblewrap 0.8 or newer; in a container allow namespaces, mounts and seccomp"
-        " (docker run --privileged), or run on the host"
-    )
+    for options, fix in _TRIALS:
+        if not _starts(options):
+            return fix
+    return "use Linux 5.9 and bubblewrap 0.8 or newer; in a container let seccomp notify (deploy/seccomp.json does)"
+
+
+def _starts(options: tuple[str, ...]) -> bool:
+    """Whether bubblewrap can do as much as that."""
+    command = ["bwrap", *options, "--ro-bind", "/", "/", "true"]
+    try:
+        return subprocess.run(command, capture_output=True, timeout=_TRIAL_SECONDS, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 from fastapi.staticfiles import StaticFiles
 
-from evidence import VERSION
+from evidence import VERSION, CountersignError
 from service import api, pages, problems, signing, trust, webhooks
 from service.accounts import Accounts
 from service.ci_tokens import Issuers
@@ -48,7 +48,11 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        await run_in_threadpool(worker.start)
+        try:
+            await run_in_threadpool(worker.start)
+        except CountersignError as error:
+            app.state.refused = error
+            raise
         yield
         await run_in_threadpool(worker.stop)
         context.close()
@@ -57,6 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
         title="Countersign", version=VERSION, docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan
     )
     app.state.settings = settings
+    app.state.refused = None
     app.state.context = context
     app.state.platforms = context.platforms
     app.state.database = context.database

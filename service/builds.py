@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import threading
 from datetime import UTC
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -56,7 +55,7 @@ if TYPE_CHECKING:
     from signoff import Measures
 
 log = structlog.get_logger("countersign")
-_one_at_a_time = threading.RLock()
+_ONE_AT_A_TIME = "builds"
 
 
 class Stop(StrEnum):
@@ -132,7 +131,7 @@ def _settle(context: Context, job: Job, held: Held, mirror: Callable[[], Reposit
         _outside(context, job, held, Stop.UNREVIEWED, "the build could not be reviewed")
     if job.state not in {State.READY, State.SIGNED}:
         return
-    with _one_at_a_time:
+    with context.exclusive(_ONE_AT_A_TIME):
         row = row_of(context, job.revision_id)
         if row is not None and row.envelope_digest is None:
             why = recipes.standing(context, held)
@@ -183,7 +182,7 @@ def stop(
     Raises:
         SandboxMissingError: not enough witnesses can be reached; the lane has stopped, and `finish` logs it.
     """
-    with _one_at_a_time:
+    with context.exclusive(_ONE_AT_A_TIME):
         if recipes.find(context, held.row.digest).row.stop_digest is None:
             salted = {"schema": "countersign/stop-reason/v1", "reason": reason[:1000], "salt": secrets.token_hex(32)}
             document = build_stop(
@@ -211,7 +210,7 @@ def finish(context: Context) -> None:
         builds = session.scalars(
             select(BuildRow.revision_id).where(BuildRow.envelope_digest.is_not(None), BuildRow.log_index.is_(None))
         ).all()
-    with _one_at_a_time, contextlib.suppress(SandboxMissingError):
+    with context.exclusive(_ONE_AT_A_TIME), contextlib.suppress(SandboxMissingError):
         for stopped in stops:
             _finish_stop(context, stopped)
         for build in builds:

@@ -10,10 +10,12 @@ from diffing import read_rules
 from evidence import NotFoundError, sha256_hex
 from service.ci_tokens import read_keys
 from service.database import Database
+from service.leases import exclusive
 from service.settings import read_platforms
 from service.store import EvidenceStore
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from service.settings import Platform, Settings
@@ -38,7 +40,7 @@ class Context:
         data = settings.data
         for folder in ("artifacts", "uploads", "mirrors", "work", "slates", "keys", "log", "proofs"):
             (data / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
-        database = Database.sqlite(data / "countersign.sqlite")
+        database = open_database(settings)
         database.migrate()
         platforms = read_platforms(settings.platforms_file)
         context = Context(settings, platforms, database, EvidenceStore(data / "evidence"))
@@ -49,6 +51,10 @@ class Context:
             if entry.jwks is not None:
                 read_keys(entry.jwks)
         return context
+
+    def exclusive(self, what: str) -> AbstractContextManager[None]:
+        """What only one of all threads of all processes on this data folder does at a time."""
+        return exclusive(self.settings.data / f".{what}.lock")
 
     def close(self) -> None:
         """Close the database."""
@@ -77,6 +83,11 @@ class Context:
     def work(self) -> Path:
         """Folder for what a running step needs; emptied at start."""
         return self.settings.data / "work"
+
+    @property
+    def workers(self) -> Path:
+        """Folder of the locks by which workers know of each other."""
+        return self.settings.data / "workers"
 
     @property
     def slates(self) -> Path:
@@ -127,3 +138,10 @@ class Context:
     def log_key(self) -> Path:
         """The key that signs the log's checkpoints."""
         return self.settings.data / "keys" / "log.key"
+
+
+def open_database(settings: Settings) -> Database:
+    """The database of the settings. InputError if its URL is none."""
+    if settings.database_url is not None:
+        return Database(settings.database_url.get_secret_value())
+    return Database.sqlite(settings.data / "countersign.sqlite")

@@ -87,13 +87,16 @@ def record_all(context: Context, documents: Sequence[Mapping[str, Json]]) -> lis
     waiting = [at for at, proof in enumerate(proofs) if proof is None]
     if waiting:
         log = trust.log(context)
-        near = max(0, log.size - _NEAR_THE_END)
-        places = {at: log.index_of(documents[at], 0 if _has_proof(context, documents[at]) else near) for at in waiting}
-        new = list({entry_bytes(documents[at]): at for at in waiting if places[at] is None}.items())
-        if new:
-            first = log.append_entries([entry for entry, _ in new])
-            given = {entry: first + number for number, (entry, _) in enumerate(new)}
-            places |= {at: given[entry_bytes(documents[at])] for at in waiting if places[at] is None}
+        with context.exclusive("ledger"):
+            near = max(0, log.size - _NEAR_THE_END)
+            places = {
+                at: log.index_of(documents[at], 0 if _has_proof(context, documents[at]) else near) for at in waiting
+            }
+            new = list({entry_bytes(documents[at]): at for at in waiting if places[at] is None}.items())
+            if new:
+                first = log.append_entries([entry for entry, _ in new])
+                given = {entry: first + number for number, (entry, _) in enumerate(new)}
+                places |= {at: given[entry_bytes(documents[at])] for at in waiting if places[at] is None}
         have_witnessed(context, log)
         for at in waiting:
             proof = log.proof(places[at] or 0)
@@ -232,12 +235,17 @@ def revoke(
     Raises:
         InputError: it is revoked already, or no SHA-256.
     """
+    with context.exclusive("revocations"):
+        return _revoke(context, Revoked(kind, sha256, since, reason, before))
+
+
+def _revoke(context: Context, new: Revoked) -> RevocationList:
     known = read_revoked(context)
-    if before is None:
-        known = tuple(one for one in known if one.before is None or (one.kind, one.sha256) != (kind, sha256))
-    if any((one.kind, one.sha256) == (kind, sha256) for one in known):
-        raise InputError(f"the {kind} {sha256[:80]} is revoked already")
-    every = (*known, Revoked(kind, sha256, since, reason, before))
+    if new.before is None:
+        known = tuple(one for one in known if one.before is None or (one.kind, one.sha256) != (new.kind, new.sha256))
+    if any((one.kind, one.sha256) == (new.kind, new.sha256) for one in known):
+        raise InputError(f"the {new.kind} {new.sha256[:80]} is revoked already")
+    every = (*known, new)
     build_revocations(trust.SERVICE_ID, 0, now(), every)
     entries: list[dict[str, Any]] = [
         {

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import sys
 import threading
@@ -12,24 +13,28 @@ import time
 from typing import TYPE_CHECKING, NoReturn
 
 import httpx2
+import structlog
 import uvicorn
 
 from evidence import InputError
+from service import trust
 from service.app import create_app
+from service.context import Context
 from service.journal import StandardError, configure_logging
 from service.metrics import registry
 from service.operators import OperatorsBind
+from service.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-    from service.context import Context
     from service.settings import Settings
-    from service.worker import Worker
 
 _READY_SECONDS = 120.0
 _GRACE_SECONDS = 10
+
+log = structlog.get_logger("countersign")
 
 
 class _Server(uvicorn.Server):
@@ -65,6 +70,7 @@ def run(settings: Settings, *, when_ready: Callable[[str], None]) -> NoReturn:
 
     Raises:
         InputError: the address cannot be listened on.
+        ConflictError: another process works on the data folder.
     """
     configure_logging(settings.log_format, settings.log_level)
     listening = _listen(settings)
@@ -87,8 +93,42 @@ def run(settings: Settings, *, when_ready: Callable[[str], None]) -> NoReturn:
             when_ready(f"{settings.url}/sign-in?token={token}")
 
     threading.Thread(target=ready, name="ready", daemon=True).start()
-    with contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(KeyboardInterrupt, SystemExit):  # the latter where the worker could not start
         _Server(config, worker, settings.drain_seconds).run(sockets=[listening])
+    if figures is not None:
+        figures.close()
+    if app.state.refused is not None:
+        raise app.state.refused
+    leave()
+
+
+def work(settings: Settings) -> NoReturn:
+    """Work beside other processes on the same database and data folder until a signal ends it, which first drains.
+
+    Raises:
+        InputError: no PostgreSQL is configured; SQLite has one worker, the service itself.
+    """
+    configure_logging(settings.log_format, settings.log_level)
+    if settings.database_url is None:
+        raise InputError("countersign worker works beside others on a PostgreSQL: set COUNTERSIGN_DATABASE_URL")
+    context = Context.open(settings.model_copy(update={"work": True}))
+    trust.prepare(context)
+    worker = Worker(context)
+    told = threading.Event()
+
+    def tell(_signal: int, _frame: FrameType | None) -> None:
+        if told.is_set():
+            leave()
+        told.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, tell)
+    figures = operators_bind(settings, context, worker)
+    worker.start()
+    log.info("working", audits=settings.concurrency)
+    told.wait()
+    worker.drain(settings.drain_seconds)
+    worker.stop()
     if figures is not None:
         figures.close()
     leave()

@@ -23,6 +23,10 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="COUNTERSIGN_", extra="ignore", frozen=True)
 
     data_dir: Path = Field(default=Path("data"), description="Folder for database, evidence, mirrors, log and keys.")
+    database_url: SecretStr | None = Field(
+        default=None, description="postgresql://… for several workers; without it SQLite in the data folder, and one."
+    )
+    work: bool = Field(default=True, description="Whether serve also works; false where workers do that.")
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=1, le=65535, description="Port to listen on.")
     public_url: str | None = Field(default=None, description="How browsers and code hosts reach the service.")

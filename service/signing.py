@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import threading
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
@@ -67,8 +66,8 @@ _MEANINGS = {
     Decision.REJECTED: "I reviewed this revision and reject it.",
     Decision.REVOKED: "I revoke my approval of this revision.",
 }
+_SIGNING = "signing"
 PREPARED_LIFE = timedelta(hours=24)  # how long a statement waits for its signature
-_one_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +142,7 @@ def sign_off(context: Context, change_id: int, n: int, person: Person, envelope:
         ConflictError: the revision has moved on, or the person replaced this statement by a later one, or it was
             prepared too long ago.
     """
-    with _one_at_a_time:
+    with context.exclusive(_SIGNING):
         row = judgement.find(context, change_id, n)
         statement = _prepared_payload(context, row.id, person.id, envelope.payload)
         known = _known(context, person)
@@ -182,7 +181,7 @@ def finish(context: Context) -> None:
         ).all()
     for nonce in waiting:
         # Where the witnesses are away it waits for the next start, or for the reviewer to hand it in again.
-        with _one_at_a_time, contextlib.suppress(SandboxMissingError):
+        with context.exclusive(_SIGNING), contextlib.suppress(SandboxMissingError):
             _log_and_count(context, nonce)
     with context.database.read() as session:
         unsettled = session.scalars(
@@ -332,7 +331,7 @@ def _log_and_count(context: Context, nonce: str) -> int:
 
 def carry_over(context: Context, revision_id: int) -> None:
     """Let votes on an earlier revision of the same content count for this one, where the policy says so."""
-    with _one_at_a_time:
+    with context.exclusive(_SIGNING):
         if carrying.carry(context, revision_id):
             _settle(context, revision_id)
 

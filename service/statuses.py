@@ -6,7 +6,6 @@ https://docs.github.com/en/rest/commits/statuses#create-a-commit-status
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -33,7 +32,6 @@ _SERVER_ERROR = 500
 _TRY_AGAIN = frozenset({403, 408, 409, 425, 429})  # 403 is how GitHub says "rate limit"
 
 log = structlog.get_logger("countersign")
-_posting = threading.Lock()
 
 
 class Outcome(StrEnum):
@@ -101,9 +99,9 @@ def post(context: Context, revision_id: int) -> Outcome:
 
     A commit has one status: of several revisions with the same head, the latest one's.
 
-    One at a time in a process, so that an older status cannot overtake a newer one.
+    One at a time on a data folder, so that an older status cannot overtake a newer one.
     """
-    with _posting:
+    with context.exclusive("posting"):
         job = progress.job(context.database, revision_id)
         if progress.reviewed_again(context.database, job):
             return Outcome.UNCHANGED

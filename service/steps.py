@@ -19,6 +19,7 @@ from evidence import VERSION, RepositoryError, Revision, Severity, Verdict, docu
 from reports import report_document
 from service import builds, comparing, confirming, ledger, progress, submitted
 from service.artifacts import compare_artifacts
+from service.leases import ALONE
 from service.life import ARTIFACTS_COMPARED, State
 from service.outward import UnansweredError
 from service.slates import SlateFolder
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _cores = threading.BoundedSemaphore(max(1, os.cpu_count() or 1))
 _mirrors: dict[Path, threading.Lock] = {}
 _mirrors_lock = threading.Lock()
+_owner = [ALONE]
 
 
 class UnreachableError(RepositoryError):
@@ -293,17 +295,28 @@ def _base(repository: Repository, job: Job) -> str:
 
 @contextmanager
 def _work_folder(context: Context) -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="audit-", dir=context.work))
+    folder = Path(tempfile.mkdtemp(prefix="audit-", dir=own_work(context, _owner[0])))
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def empty_work(context: Context) -> None:
-    """Remove what killed steps left behind; called before any step runs."""
-    for entry in context.work.iterdir():
-        shutil.rmtree(entry, ignore_errors=True)
+def own_work(context: Context, owner: str) -> Path:
+    """The folder for what a worker's running steps need."""
+    folder = context.work / owner
+    folder.mkdir(exist_ok=True, mode=0o700)
+    return folder
+
+
+def empty_work(context: Context, owner: str) -> None:
+    """Remove what the killed steps of a worker left behind."""
+    shutil.rmtree(context.work / owner, ignore_errors=True)
+
+
+def work_as(owner: str) -> None:
+    """The name of this process among the workers, before any step runs."""
+    _owner[:] = [owner]
 
 
 def _required(value: Any) -> str:  # noqa: ANN401 - a nullable column

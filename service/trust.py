@@ -41,6 +41,11 @@ def prepare(context: Context) -> None:
     Raises:
         PolicyError: a policy or roots file is there that cannot be used; the service does not start on it.
     """
+    with context.exclusive("trust"):
+        _prepare(context)
+
+
+def _prepare(context: Context) -> None:
     if not context.log_key.exists():
         LogKey.generate(context.settings.log_origin).save(context.log_key)
     if not context.service_key.exists():

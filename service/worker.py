@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,13 @@ import structlog
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 from sqlalchemy import select
 
-from evidence import ConflictError
+from evidence import ConflictError, InputError
 from service import builds, expiry, incidents, ledger, progress, signing, statuses, steps, workflows
 from service.arrivals import now
 from service.database import RevisionRow
+from service.database.engine import postgresql_url
 from service.draining import Gate
+from service.leases import ALONE, Lease
 from service.life import MOVES, State
 from service.views import ReviewError
 
@@ -23,10 +26,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from service.context import Context
+    from service.settings import Settings
 
 _POLL_SECONDS = 0.25
 _DISPATCH_SECONDS = 1.0
 _EXPIRY_EVERY = timedelta(minutes=1)
+_DEAD_SECONDS = 5.0
 _REVIEWS_AT_ONCE = 8  # most of them wait for an audit
 _POSTS_AT_ONCE = 8
 _UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
@@ -55,6 +60,8 @@ class Worker:
         self._untold: set[int] = set()
         self._expired_at: datetime | None = None
         self._dbos: DBOS | None = None
+        self._lease: Lease | None = None
+        self._looked = -_DEAD_SECONDS
         self._thread = threading.Thread(target=self._dispatch_forever, name="dispatch", daemon=True)
 
     def readiness(self) -> str:
@@ -83,29 +90,42 @@ class Worker:
         try:
             self._launch()
         except BaseException:
+            if self._lease is not None:
+                self._lease.close()
             _working.release()
             raise
         self._thread.start()
 
     def _launch(self) -> None:
-        steps.empty_work(self._context)
+        settings = self._context.settings
+        url = settings.database_url
+        if url is None and not settings.work:
+            raise InputError(
+                "COUNTERSIGN_WORK: who does not work needs workers, and they need COUNTERSIGN_DATABASE_URL"
+            )
+        self._lease = lease = Lease(self._context.workers, None if url is not None else ALONE)
+        steps.work_as(lease.name)
+        steps.empty_work(self._context, lease.name)
         workflows.bind(self._context, self.gate)
         config: DBOSConfig = {
             "name": "countersign",
-            "system_database_url": f"sqlite:///{(self._context.settings.data / 'dbos.sqlite').resolve()}",
+            "system_database_url": _system_database(settings),
             "application_version": workflows.VERSION,
-            "executor_id": "local",
+            "executor_id": lease.name,
             "serializer": DBOSPortableJSONSerializer(),
             "log_level": "WARNING",
             "enable_otlp": False,
         }
         self._dbos = DBOS(config=config)
-        DBOS.launch()
-        audits = self._context.settings.concurrency
+        if not settings.work:
+            DBOS.listen_queues([])
+        with self._context.exclusive("launch"):  # what launches first makes the tables
+            DBOS.launch()
+        audits = settings.concurrency
         DBOS.register_queue(workflows.AUDITS, worker_concurrency=audits, polling_interval_sec=_POLL_SECONDS)
         DBOS.register_queue(workflows.REVIEWS, worker_concurrency=_REVIEWS_AT_ONCE, polling_interval_sec=_POLL_SECONDS)
         DBOS.register_queue(workflows.STATUSES, worker_concurrency=_POSTS_AT_ONCE, polling_interval_sec=_POLL_SECONDS)
-        self._take_over()
+        self._begin_anew(lease)
         self._give_up()
         self._untold |= statuses.outstanding(self._context)
 
@@ -143,6 +163,8 @@ class Worker:
         self._wake.set()
         self._thread.join(timeout=10)
         DBOS.destroy(workflow_completion_timeout_sec=patience)
+        if self._lease is not None:
+            self._lease.close()
         _working.release()
 
     def dispatch(self) -> int:
@@ -173,18 +195,45 @@ class Worker:
         while not self._stop.is_set():
             self._wake.clear()
             try:
-                self.dispatch()
-                self._expire()
-                builds.finish(self._context)
                 self._tell()
-                if ledger.due(self._context):
-                    ledger.revocation_list(self._context)
+                if self._context.settings.work and self._lease is not None:
+                    self._take_over(self._lease)
+                    if self._lease.leads():
+                        self._lead()
             except Exception as error:  # noqa: BLE001 - tried again a second later, whatever it was
                 log.warning(
                     "arrivals, statuses or the revocation list not handed over yet",
                     reason=f"{type(error).__name__}: {error}",
                 )
             self._wake.wait(timeout=_DISPATCH_SECONDS)
+
+    def _lead(self) -> None:
+        """What one worker does for all of a data folder."""
+        self.dispatch()
+        self._expire()
+        builds.finish(self._context)
+        self._tell()
+        if ledger.due(self._context):
+            with self._context.exclusive("revocations"):
+                ledger.revocation_list(self._context)
+
+    def _take_over(self, lease: Lease) -> None:
+        """Hand what workers have left whose process ended to those that live; each such worker is seen to once."""
+        if time.monotonic() - self._looked < _DEAD_SECONDS:
+            return
+        self._looked = time.monotonic()
+        for name in lease.dead():
+            self._recover(name, lease)
+        pending = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
+        for name in {status.executor_id or "" for status in pending} - lease.names():
+            self._recover(name, lease)
+
+    def _recover(self, name: str, lease: Lease) -> None:
+        log.info("taking over from a worker that ended", worker=name)
+        DBOS._recover_pending_workflows([name])  # noqa: SLF001 - DBOS's own conductor calls it; there is no other way
+        self._begin_anew(lease)
+        steps.empty_work(self._context, name)
+        self._untold |= statuses.outstanding(self._context)
 
     def _expire(self) -> None:
         """Once a minute: what ran out is told as expired, and rollouts are held against decisions."""
@@ -193,22 +242,25 @@ class Worker:
             self._untold |= set(expiry.expire(self._context, now()))
             incidents.look(self._context, now())
 
-    def _take_over(self) -> None:
+    def _begin_anew(self, lease: Lease) -> None:
         """Begin again what a process of another version left in the middle: recovery would never take it up.
 
         Nothing of an unfinished review is kept, so that no verdict joins documents of two versions; one that has ended
-        gets what comes after it. The other process must have ended before this one starts.
+        gets what comes after it. What a worker that lives has is left to it, and to the one who sees to it once it ends.
         """
-        for status in DBOS.list_workflows(status=_UNFINISHED, load_output=False):
-            if status.app_version == workflows.VERSION:
-                continue
-            revision_id = int((status.input or {"args": [0]})["args"][0])
-            if status.name == workflows.arrival.__name__:
-                ended = not progress.begin_again(self._context.database, revision_id)
-                if ended:
-                    self._after_review(revision_id)
-            self._untold.add(revision_id)
-            DBOS.delete_workflow(status.workflow_id)
+        others = lease.names() - {lease.name}
+        with self._context.exclusive("begin-anew"):
+            for status in DBOS.list_workflows(status=_UNFINISHED, load_output=False):
+                waits = status.status != "PENDING"
+                if status.app_version == workflows.VERSION or (others if waits else status.executor_id in others):
+                    continue
+                revision_id = int((status.input or {"args": [0]})["args"][0])
+                if status.name == workflows.arrival.__name__:
+                    ended = not progress.begin_again(self._context.database, revision_id)
+                    if ended:
+                        self._after_review(revision_id)
+                self._untold.add(revision_id)
+                DBOS.delete_workflow(status.workflow_id)
 
     def _after_review(self, revision_id: int) -> None:
         """What follows a verdict, done again without harm if it was done."""
@@ -224,3 +276,10 @@ class Worker:
             revision_id = int((status.input or {"args": [0]})["args"][0])
             if State.FAILED in MOVES[progress.job(self._context.database, revision_id).state]:
                 progress.fail(self._context.database, revision_id, _GIVEN_UP)
+
+
+def _system_database(settings: Settings) -> str:
+    """Where DBOS keeps how far workflows have got: beside the service's tables on PostgreSQL, in a file of its own."""
+    if settings.database_url is not None:
+        return postgresql_url(settings.database_url.get_secret_value())
+    return f"sqlite:///{(settings.data / 'dbos.sqlite').resolve()}"

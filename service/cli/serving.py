@@ -20,6 +20,7 @@ _Data = Annotated[Path | None, typer.Option(help="Data folder; COUNTERSIGN_DATA_
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(serve)
+    app.command()(worker)
     app.command()(demo)
     app.command()(doctor)
 
@@ -32,6 +33,14 @@ def serve(host: _Host = None, port: _Port = None, data: _Data = None) -> None:
     given: dict[str, Any] = {"host": host, "port": port, "data_dir": data}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
     server.run(settings, when_ready=_welcome)
+
+
+def worker(data: _Data = None) -> None:
+    """Do reviews beside the service and other workers; needs COUNTERSIGN_DATABASE_URL and the same data folder."""
+    from service import server  # noqa: PLC0415 - as above
+    from service.settings import Settings  # noqa: PLC0415 - as above
+
+    server.work(Settings(data_dir=data) if data else Settings())
 
 
 def demo(port: _Port = None, data: _Data = None) -> None:

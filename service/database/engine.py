@@ -11,10 +11,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, event, text
+from sqlalchemy import create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session as OrmSession
 
-from evidence import ConflictError
+from evidence import ConflictError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,15 +24,20 @@ if TYPE_CHECKING:
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_MS = 30_000
+_WRITERS = 0x636F756E74657273  # the advisory lock of whoever writes or migrates, "counters" in ASCII
+_POSTGRESQL = "postgresql+psycopg"
 
 
 class Database:
     """A database by SQLAlchemy URL. ``read()`` and ``write()`` are the only ways in."""
 
     def __init__(self, url: str) -> None:
-        self.engine = create_engine(url)
-        if self.engine.dialect.name == "sqlite":
+        if url.startswith("sqlite"):
+            self.engine = create_engine(url)
             _make_durable(self.engine)
+        else:
+            self.engine = create_engine(postgresql_url(url), pool_pre_ping=True, pool_size=10, max_overflow=30)
+            _make_alike(self.engine)
 
     @staticmethod
     def sqlite(path: Path) -> Database:
@@ -65,7 +71,11 @@ class Database:
         Raises:
             ConflictError: a row would point to one that is not there; nothing was changed.
         """
-        with self.engine.connect() as connection, _foreign_keys_off(connection), connection.begin():
+        with (
+            self.engine.connect().execution_options(countersign_write=True) as connection,
+            _foreign_keys_off(connection),
+            connection.begin(),
+        ):
             command.upgrade(_alembic(connection), "head")
             if connection.dialect.name == "sqlite" and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
                 raise ConflictError(f"{self.engine.url.database}: rows point to others that are gone; use a backup")
@@ -101,6 +111,39 @@ def _alembic(connection: Connection) -> Config:
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     return config
+
+
+def postgresql_url(url: str) -> str:
+    """The URL of a PostgreSQL database as SQLAlchemy and DBOS take it: by psycopg 3.
+
+    Raises:
+        InputError: not such a URL. Nothing of it is repeated: it may hold a password.
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise InputError("the database's URL is none; write postgresql://USER:PASSWORD@HOST/DATABASE") from error
+    if parsed.drivername not in {"postgresql", "postgres", _POSTGRESQL} or not parsed.database:
+        raise InputError("the database's URL has to be postgresql://USER:PASSWORD@HOST/DATABASE")
+    return parsed.set(drivername=_POSTGRESQL).render_as_string(hide_password=False)
+
+
+def _make_alike(engine: Engine) -> None:
+    """PostgreSQL as SQLite is: writers take turns, readers see one moment (decision 80)."""
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if connection.get_execution_options().get("countersign_write", False):
+            _take_turn(connection)
+        else:
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+
+
+def _take_turn(connection: Connection) -> None:
+    """On PostgreSQL wait, as long as SQLite would, to be the one that writes until this transaction ends."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_BUSY_MS}")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS})")
 
 
 def _make_durable(engine: Engine) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from fastapi.testclient import TestClient
 from service.app import create_app
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 def _sibling(name: str) -> Any:
@@ -35,10 +36,32 @@ house_module = _sibling("house")
 _sibling("command")
 
 
+postgres_module = _sibling("postgres")
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Callable[[], str]]:
+    """Makes an empty database on a real PostgreSQL, started for these tests; returns its URL."""
+    with postgres_module.started() as server:
+        yield server.database
+
+
 @pytest.fixture
-def house(tmp_path: Path) -> Any:
+def storage(request: pytest.FixtureRequest) -> str | None:
+    """The URL of the database; None for SQLite, which tests get that do not ask for both.
+
+    COUNTERSIGN_TEST_STORAGE=postgresql gives every test of the service the other one.
+    """
+    if getattr(request, "param", os.environ.get("COUNTERSIGN_TEST_STORAGE", "sqlite")) == "sqlite":
+        return None
+    url: str = request.getfixturevalue("postgresql")()
+    return url
+
+
+@pytest.fixture
+def house(tmp_path: Path, storage: str | None) -> Any:
     """A platform with a repository, a panel and settings."""
-    return house_module.House(tmp_path).build()
+    return house_module.House(tmp_path, database_url=storage).build()
 
 
 @pytest.fixture

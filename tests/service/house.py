@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+from pydantic import SecretStr
 
 from service.life import FINAL
 from service.settings import Settings
@@ -74,6 +75,7 @@ class House:
 
     place: Path
     api_base: str | None = None
+    database_url: str | None = None
     deliveries: int = field(default=0)
 
     @property
@@ -82,7 +84,8 @@ class House:
 
     @property
     def settings(self) -> Settings:
-        return Settings(data_dir=self.place / "data", retry_seconds=0.01, concurrency=2)
+        url = SecretStr(self.database_url) if self.database_url else None
+        return Settings(data_dir=self.place / "data", database_url=url, retry_seconds=0.01, concurrency=2)
 
     def build(self) -> House:
         """Write panel, platforms file and a repository whose main has the recommender without a lift."""

@@ -26,10 +26,12 @@ from service.settings import Settings, read_platforms
 from service.slates import SlateFolder
 from service.store import EvidenceDamagedError, EvidenceStore
 
+ON_BOTH = pytest.mark.parametrize("storage", ["sqlite", "postgresql"], indirect=True)
+
 
 @pytest.fixture
-def database(tmp_path: Path) -> Any:
-    database = Database.sqlite(tmp_path / "x.sqlite")
+def database(tmp_path: Path, storage: str | None) -> Any:
+    database = Database(storage) if storage else Database.sqlite(tmp_path / "x.sqlite")
     database.migrate()
     yield database
     database.close()
@@ -73,6 +75,7 @@ def test_cached_slates_that_were_damaged_count_as_absent(tmp_path: Path) -> None
     assert cache.get("key") is None
 
 
+@ON_BOTH
 def test_migrations_lead_to_the_tables_as_they_are_declared(database: Database) -> None:
     assert database.current()
     with database.engine.connect() as connection:
@@ -118,6 +121,7 @@ def test_the_database_is_durable(database: Database) -> None:
     assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
 
 
+@ON_BOTH
 def test_a_failed_write_leaves_nothing(database: Database) -> None:
     def half() -> None:
         with database.write() as session:
@@ -131,6 +135,7 @@ def test_a_failed_write_leaves_nothing(database: Database) -> None:
         assert session.get(PersonRow, "a") is None
 
 
+@ON_BOTH
 def test_moments_come_back_in_utc_and_without_a_zone_are_refused(database: Database) -> None:
     moment = now()
     link = {"token_sha256": "0" * 64, "person_id": "a", "expires_at": moment}
