@@ -103,6 +103,12 @@ class Log(LogReader):
             self._publish(CHECKPOINT, (text + "\n" + "".join(line.text for line in lines.values())).encode())
         return True
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Nobody appends meanwhile, in this process or another: for who reads all of it at one moment."""
+        with self._locked():
+            yield
+
     def _write_tiles(self, reader: TileReader, added: Sequence[bytes]) -> list[tuple[int | str, int]]:
         """Write entry bundles and tiles, bottom up. Returns the tiles that are now full."""
         full: list[tuple[int | str, int]] = []

@@ -17,6 +17,7 @@ from service.cli import (
     annexing,
     deciding,
     examining,
+    keeping,
     keys,
     logs,
     models,
@@ -40,7 +41,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for module in (examining, absolutes, models, annexing, signing, deciding, submitting, serving):
+for module in (examining, absolutes, models, annexing, signing, deciding, submitting, serving, keeping):
     module.register(app)
 logs.app.add_typer(witnesses.app, name="witness")
 app.add_typer(logs.app, name="log")
