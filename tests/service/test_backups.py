@@ -8,7 +8,6 @@ import json
 import shutil
 import tarfile
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import command
@@ -28,6 +27,7 @@ from signoff import Envelope, LogKey, MachineKey, gate, sign_with_ssh_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from service.context import Context
     from service.settings import Settings
@@ -93,9 +93,10 @@ def test_a_restored_service_has_what_was_signed_and_goes_on(
         bundle = tmp_path / "bundle.json"
         bundle.write_bytes(reviews.bundle(1, 1))
         data = settings.data
-        assert (
-            gate(bundle, house.repository, {}, data / "policy.toml", data / "roots.json", datetime.now(UTC)) is not None
-        )
+        house.git("checkout", "-q", "quiet")
+        decision = gate(bundle, house.repository, {}, data / "policy.toml", data / "roots.json", datetime.now(UTC))
+        house.git("checkout", "-q", "main")
+        assert decision.admitted
         house.deliver(client, house.pull(house.branch("more", {"README": "more\n"}), number=2))
         assert finished(client, 2).state is State.READY
 
@@ -143,8 +144,8 @@ def rewritten(archive: Path, into: Path, change: Callable[[dict[str, bytes]], No
 
 def flipped(name: str) -> Callable[[dict[str, bytes]], None]:
     def change(members: dict[str, bytes]) -> None:
-        full = next(each for each in members if each.startswith(name))
-        members[full] = members[full][:-2] + bytes([members[full][-2] ^ 1]) + members[full][-1:]
+        for full in [each for each in members if each.startswith(name)]:
+            members[full] = members[full][:-2] + bytes([members[full][-2] ^ 1]) + members[full][-1:]
 
     return change
 
@@ -221,6 +222,7 @@ def test_half_a_backup_another_key_and_a_folder_in_use_are_refused(original: Any
     with pytest.raises(InputError, match="not a whole one"):
         backups.restore(settings, half, keys)
     others = shutil.copytree(keys, tmp_path / "others")
+    (others / "service.pem").unlink()
     MachineKey.generate().save(others / "service.pem")
     with pytest.raises(VerificationError):
         backups.restore(settings, archive, others)
@@ -251,7 +253,7 @@ def test_by_command_line_a_backup_is_proven_and_overwrites_nothing(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["again.tar", "fresh"]
 
 
-def test_damaged_evidence_is_not_backed_up_as_if_it_were_whole(house: Any, idle: TestClient, tmp_path: Path) -> None:
+def test_damaged_evidence_is_not_backed_up_as_if_it_were_whole(idle: TestClient, tmp_path: Path) -> None:
     context = context_of(idle)
     trust.log(context)
     name = context.store.put(b"evidence").removeprefix("sha256:")
