@@ -100,9 +100,7 @@ class Worker:
         settings = self._context.settings
         url = settings.database_url
         if url is None and not settings.work:
-            raise InputError(
-                "COUNTERSIGN_WORK: who does not work needs workers, and they need COUNTERSIGN_DATABASE_URL"
-            )
+            raise InputError("COUNTERSIGN_WORK=false: then workers have to, and those need COUNTERSIGN_DATABASE_URL")
         self._lease = lease = Lease(self._context.workers, None if url is not None else ALONE)
         steps.work_as(lease.name)
         steps.empty_work(self._context, lease.name)
@@ -197,7 +195,7 @@ class Worker:
             try:
                 self._tell()
                 if self._context.settings.work and self._lease is not None:
-                    self._take_over(self._lease)
+                    self._relieve(self._lease)
                     if self._lease.leads():
                         self._lead()
             except Exception as error:  # noqa: BLE001 - tried again a second later, whatever it was
@@ -217,7 +215,7 @@ class Worker:
             with self._context.exclusive("revocations"):
                 ledger.revocation_list(self._context)
 
-    def _take_over(self, lease: Lease) -> None:
+    def _relieve(self, lease: Lease) -> None:
         """Hand what workers have left whose process ended to those that live; each such worker is seen to once."""
         if time.monotonic() - self._looked < _DEAD_SECONDS:
             return
@@ -231,7 +229,7 @@ class Worker:
     def _recover(self, name: str, lease: Lease) -> None:
         log.info("taking over from a worker that ended", worker=name)
         DBOS._recover_pending_workflows([name])  # noqa: SLF001 - DBOS's own conductor calls it; there is no other way
-        self._begin_anew(lease)
+        self._begin_anew(lease, name)
         steps.empty_work(self._context, name)
         self._untold |= statuses.outstanding(self._context)
 
@@ -242,13 +240,13 @@ class Worker:
             self._untold |= set(expiry.expire(self._context, now()))
             incidents.look(self._context, now())
 
-    def _begin_anew(self, lease: Lease) -> None:
+    def _begin_anew(self, lease: Lease, gone: str = "") -> None:
         """Begin again what a process of another version left in the middle: recovery would never take it up.
 
         Nothing of an unfinished review is kept, so that no verdict joins documents of two versions; one that has ended
-        gets what comes after it. What a worker that lives has is left to it, and to the one who sees to it once it ends.
+        gets what comes after it. What a worker that lives has is left to it; ``gone`` is the name of one that has ended.
         """
-        others = lease.names() - {lease.name}
+        others = lease.names() - {lease.name, gone}
         with self._context.exclusive("begin-anew"):
             for status in DBOS.list_workflows(status=_UNFINISHED, load_output=False):
                 waits = status.status != "PENDING"
