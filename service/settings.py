@@ -59,6 +59,9 @@ class Settings(BaseSettings):
         ge=0,
         description="How long running steps may go on after a signal to stop, before they are cut off.",
     )
+    retention_years: float = Field(
+        default=3.0, ge=3.0, description="How many years evidence is kept before countersign retention may remove it."
+    )
     metrics_host: str = Field(default="127.0.0.1", description="Address of the operator's bind.")
     metrics_port: int | None = Field(
         default=None, ge=1, le=65535, description="Port of the operator's bind, /metrics; none without it."

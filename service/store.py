@@ -63,6 +63,10 @@ class EvidenceStore:
             raise EvidenceDamagedError(f"evidence {name} is damaged on disk: restore {self._path(name)} from a backup")
         return content
 
+    def remove(self, name: Digest) -> None:
+        """Take ``name`` out of the store; nothing happens if it is not there. Who may is for the caller to know."""
+        self._path(name).unlink(missing_ok=True)
+
     def get_json(self, name: Digest) -> Json:
         """The document under ``name``; raises as ``get`` does."""
         return parse_json(self.get(name), f"evidence {name}", limit=1 << 30)

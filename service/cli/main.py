@@ -24,6 +24,7 @@ from service.cli import (
     panels,
     policies,
     recipes,
+    retaining,
     serving,
     signing,
     submitting,
@@ -49,6 +50,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(panels.app, name="panel")
 app.add_typer(policies.app, name="policy")
 app.add_typer(recipes.app, name="recipe")
+app.add_typer(retaining.app, name="retention")
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
