@@ -244,7 +244,7 @@ class Worker:
         """Begin again what a process of another version left in the middle: recovery would never take it up.
 
         Nothing of an unfinished review is kept, so that no verdict joins documents of two versions; one that has ended
-        gets what comes after it. What a worker that lives has is left to it; ``gone`` is the name of one that has ended.
+        gets what comes after it. What a worker that lives has is left to it; ``gone`` is the name of one that does not.
         """
         others = lease.names() - {lease.name, gone}
         with self._context.exclusive("begin-anew"):
