@@ -241,7 +241,9 @@ def incidents(record: Mapping[str, Any], *, public: bool) -> list[Json]:
 def _verdict(one: Mapping[str, Any]) -> str:
     if one["verdict"] is not None:
         return str(one["verdict"])
-    return "could not be reviewed" if one["error"] is not None else "superseded before its review had ended"
+    if one["error"] is not None:
+        return "could not be reviewed"
+    return "outside of what is reviewed" if one["state"] == "outside" else "superseded before its review had ended"
 
 
 def _decisions(one: Mapping[str, Any]) -> str:

@@ -350,6 +350,7 @@ def test_what_a_conclusion_has_to_speak_to_is_counted() -> None:
         _revision(signoffs=[by], unsafe=True),
         _revision(error="raised", verdict=None, signoffs=[]),
         _revision(state="superseded", verdict=None, signoffs=[], build=build),
+        _revision(state="outside", verdict=None, digest=None, signoffs=[]),
         unfinished=2,
         earlier_signoffs=3,
     )
@@ -372,6 +373,7 @@ def test_what_a_conclusion_has_to_speak_to_is_counted() -> None:
         "build 7 countersigned under a recipe, log entry 50",
         "could not be reviewed",
         "superseded before its review had ended",
+        "outside of what is reviewed",
         "2 high, 1 low",
     ):
         assert words in results
