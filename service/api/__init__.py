@@ -3,10 +3,11 @@
 
 from fastapi import APIRouter
 
-from service.api import artifacts, changes, decisions
+from service.api import artifacts, asked, changes, decisions
 
 router = APIRouter()
 router.include_router(artifacts.router)
+router.include_router(asked.router)
 router.include_router(changes.router)
 router.include_router(decisions.router)
 

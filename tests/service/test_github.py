@@ -13,6 +13,7 @@ from house import NAME, SECRET, finished
 from sqlalchemy import select
 
 from evidence import InputError
+from service import deployments
 from service.app import create_app
 from service.database import DeploymentRow, RevisionRow
 from service.happenings import Ignored
@@ -211,6 +212,29 @@ def test_a_deployment_is_asked_about_once_and_where_to_answer_is_not_believed(ho
     assert (row.repository, row.environment, row.head_commit, row.run) == (NAME, "production", "a" * 40, 77)
     for url in ("http://169.254.169.254/latest", "https://api.github.com/repos/someone/else/actions/runs/7/x"):
         assert house.deliver(client, deployment(url), event).status_code == 422
+
+
+def test_what_sign_offs_say_to_a_deployment_can_be_asked_by_its_platform_alone(
+    house: Any, client: TestClient, payload: Any
+) -> None:
+    head = payload["pull_request"]["head"]["sha"]
+    asked = deployment() | {"deployment": {"sha": head, "ref": "topic"}}
+    house.deliver(client, asked, "deployment_protection_rule")
+    house.deliver(client, payload)
+
+    def answers() -> list[str]:
+        ci = {"Authorization": "Bearer a token of the platform"}
+        return [one["answer"] for one in client.get("/api/v1/deployments", headers=ci).json()["deployments"]]
+
+    told = [answers()]
+    for state in (State.SIGNED, State.REVOKED, State.SUPERSEDED):
+        with client.app.state.database.write() as session:  # type: ignore[attr-defined]
+            session.scalars(select(RevisionRow)).one().state = state
+        told.append(answers())
+    assert told == [["waiting"], ["approved"], ["rejected"], ["waiting"]]
+    database = client.app.state.database  # type: ignore[attr-defined]
+    assert (deployments.listed(database, "other"), deployments.listed(database, "tiny", lambda _: False)) == ([], [])
+    assert client.get("/api/v1/deployments").status_code == 401
 
 
 def fork(payload: dict[str, Any], repo: dict[str, str] | None) -> dict[str, Any]:
