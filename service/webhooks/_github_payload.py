@@ -156,6 +156,7 @@ class _MergeGroupEvent(Part):
     action: Action
     repository: Repository
     merge_group: _Group
+    reason: Action | None = None
     sender: _Sender | None = None
 
 
@@ -282,7 +283,8 @@ def read_merge_group(document: Json, platforms: tuple[Platform, ...]) -> Meaning
     group = payload.merge_group
     platform, configured = covering(payload.repository.full_name, platforms)
     if payload.action == "destroyed":
-        return Closed(platform.name, configured.name, group.head_ref, "closed")
+        how = "merged" if payload.reason == "merged" else "closed"
+        return Closed(platform.name, configured.name, group.head_ref, how)
     if payload.action != "checks_requested":
         return Ignored(f"action {payload.action} asks for no review")
     if not group.base_ref.startswith("refs/heads/"):

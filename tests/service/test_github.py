@@ -190,6 +190,8 @@ def test_a_merge_group_is_a_proposal_and_gone_when_it_is_destroyed(house: Any, c
     destroyed = group | {"action": "destroyed", "reason": "invalidated"}
     assert house.deliver(client, destroyed, "merge_group").status_code == 202
     assert client.app.state.reviews.queue()[0].whose_turn == "nobody"  # type: ignore[attr-defined]
+    house.deliver(client, destroyed | {"reason": "merged"}, "merge_group")
+    assert client.app.state.reviews.queue()[0].why.startswith("merged without")  # type: ignore[attr-defined]
 
 
 def deployment(url: str = f"https://api.github.com/repos/{NAME}/actions/runs/77/deployment_protection_rule") -> Any:
