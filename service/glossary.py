@@ -102,8 +102,6 @@ _SEVERITIES: Final = {
 _STATES: Final = {
     State.HELD: "It comes from a fork, and waits until a reviewer lets it through.",
     State.RECEIVED: "It has arrived and waits for its review, or is in it.",
-    State.HELD: "It comes from a fork, and waits until a reviewer or an administrator lets its review begin.",
-    State.OUTSIDE: "It touches nothing within the paths that are reviewed.",
     State.DIFFED: "Code, configuration and dependencies are compared.",
     State.AUDITED: "Base and head have been run.",
     State.OUTSIDE: "It touches nothing that is under review, so there is nothing to decide.",
