@@ -16,7 +16,7 @@ from signoff import RootsChange, RootsUpdate, format_time, roots_leaf, sign_with
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import World
+    from world import World
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 ADMINISTRATORS = (11, 12, 13)

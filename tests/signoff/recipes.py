@@ -38,7 +38,7 @@ from signoff import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from conftest import World
+    from world import World
 
     from signoff import Envelope
 

@@ -31,7 +31,7 @@ from signoff import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import World
+    from world import World
 
     from evidence import Revision
     from signoff import CarriedOver, Signoff

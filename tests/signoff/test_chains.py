@@ -13,7 +13,7 @@ from evidence import VerificationError, canonical, digest
 from signoff import BuildChains, BuildPlace, build_leaf, build_stop, parse_roots, stop_leaf
 
 if TYPE_CHECKING:
-    from conftest import World
+    from world import World
 
     from evidence import Digest
     from signoff import Envelope

@@ -12,7 +12,7 @@ from evidence import InputError, Severity, Verdict, canonical, document_digest, 
 from signoff import Files, WaivedFinding, Waiver, build_facts, coverage, parse_roots, policy_facts, read_facts
 
 if TYPE_CHECKING:
-    from conftest import World
+    from world import World
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 

@@ -30,7 +30,7 @@ from signoff import (
 )
 
 if TYPE_CHECKING:
-    from conftest import World
+    from world import World
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 APPROVED = Vote(Decision.APPROVED, "I approve.")

@@ -17,7 +17,7 @@ from signoff import Log, LogKey, open_checkpoint, verify, verify_consistency
 from signoff._disk import Disk
 
 if TYPE_CHECKING:
-    from conftest import World
+    from world import World
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 KEY = LogKey.generate("log.example/one")

@@ -12,7 +12,7 @@ from evidence import PolicyError
 from signoff import Declaration, Reviewer, parse_roots
 
 if TYPE_CHECKING:
-    from conftest import World
+    from world import World
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 DECLARED: dict[str, Any] = {

@@ -35,7 +35,7 @@ from signoff import (
 from signoff._wire import wire_string
 
 if TYPE_CHECKING:
-    from conftest import World
+    from world import World
 
 SCOPE = PasskeyScope("review.example", "https://sign.review.example")
 UP, UV, BE, BS, AT, ED = 0x01, 0x04, 0x08, 0x10, 0x40, 0x80

@@ -41,7 +41,7 @@ from signoff import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import World
+    from world import World
 
     from signoff import GateResult
 

@@ -16,7 +16,7 @@ from signoff import Cosigner, build_summary, read_summary, verify
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import World
+    from world import World
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

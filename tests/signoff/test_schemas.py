@@ -29,7 +29,7 @@ from signoff.schemas import json_schemas
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import World
+    from world import World
 
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)

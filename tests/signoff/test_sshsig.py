@@ -25,7 +25,7 @@ from signoff.sshsig import parse_sshsig, signed_bytes
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import World
+    from world import World
 
 MESSAGE = pae(b'{"a":1}')
 ED25519 = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

@@ -64,7 +64,7 @@ from signoff._wire import wire_string
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import World
+    from world import World
 
     from signoff import Signoff
 

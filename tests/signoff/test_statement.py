@@ -15,7 +15,7 @@ from evidence import InputError, Verdict, canonical, parse_json
 from signoff import Decision, Override, Vote, build_statement, read_statement
 
 if TYPE_CHECKING:
-    from conftest import World
+    from world import World
 
 
 def changed(document: dict[str, Any], path: str, value: Any) -> bytes:
