@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 sys.path[0] = str(Path(__file__).resolve().parents[1] / "tests" / "signoff")  # this file has the room's own name
 
-from conftest import NOW, make_world
+from world import NOW, make_world
 
 from evidence import sha256_hex
 from signoff import (
