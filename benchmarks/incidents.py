@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long the minutely look for incidents takes: once over so many decisions with their rollouts, and after that.
 
-python benchmarks/incidents.py 20000
+Run as ``python -P benchmarks/incidents.py 20000``: without -P the benchmark of sign-off hides the room of that name.
 """
 
 from __future__ import annotations
