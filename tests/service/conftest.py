@@ -39,6 +39,16 @@ _sibling("command")
 postgres_module = _sibling("postgres")
 
 
+# Arrival, and what is looked at afterwards, on both databases.
+_ON_BOTH = frozenset({"test_webhooks", "test_incidents"})
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of these modules once with SQLite and once with PostgreSQL."""
+    if Path(metafunc.module.__file__ or "").stem in _ON_BOTH and "storage" in metafunc.fixturenames:
+        metafunc.parametrize("storage", ["sqlite", "postgresql"], indirect=True)
+
+
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Callable[[], str]]:
     """Makes an empty database on a real PostgreSQL, started for these tests; returns its URL."""
