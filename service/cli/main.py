@@ -86,6 +86,10 @@ def main() -> None:
     except Exception as error:
         # Typer keeps its usage errors to itself; they are the ones that can say what is wrong.
         words = getattr(error, "format_message", None)
+        if getattr(error, "title", None) == "Settings":  # pydantic's, which is not imported here: it takes its time
+            first = error.errors(include_url=False, include_input=False)[0]  # type: ignore[attr-defined]
+            say(f"countersign: COUNTERSIGN_{'_'.join(map(str, first['loc'])).upper()}: {first['msg']}")
+            sys.exit(BAD_INPUT)
         if words is None:
             raise
         say(_usage(words()))

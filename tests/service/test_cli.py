@@ -335,3 +335,14 @@ def test_a_diff_as_sarif_and_with_a_reviewers_rules_and_a_baseline(house: House,
     assert (refused.status, refused.out) == (2, "")
     assert "whatever" in refused.err
     assert len(refused.err.splitlines()) == 1
+
+
+def test_a_setting_that_cannot_be_used_is_named_in_one_line(
+    run: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("COUNTERSIGN_CONCURRENCY", "many")
+    said = run("retention", "show", "--data", tmp_path)
+    assert said.status == 2
+    assert said.err == (
+        "countersign: COUNTERSIGN_CONCURRENCY: Input should be a valid integer, unable to parse string as an integer\n"
+    )
