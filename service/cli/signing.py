@@ -137,6 +137,8 @@ def gate_command(  # noqa: PLR0913, PLR0917 - one argument an option
     """Say whether exactly this may go out: exit 0 yes, 1 no, with the step that failed. Needs no network."""
     moment = _moment(at)
     decider = Decider.of(gate_id, gate_key, vsa, report)
+    if break_glass is not None and vsa is None and report is None and not dry_run:
+        raise InputError("--break-glass is recorded or not done: give --gate-id, --gate-key, and --vsa or --report")
     emergencies = signoff.Emergencies(rollback, break_glass)
     result = signoff.gate(bundle, repo, _artifacts(artifact or []), policy, roots, moment, emergencies)
     said: dict[str, Json] = {"dry_run": dry_run, "reported": None}
