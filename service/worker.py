@@ -25,6 +25,8 @@ from service.views import ReviewError
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from dbos import WorkflowStatus
+
     from service.context import Context
     from service.settings import Settings
 
@@ -252,7 +254,7 @@ class Worker:
                 waits = status.status != "PENDING"
                 if status.app_version == workflows.VERSION or (others if waits else status.executor_id in others):
                     continue
-                revision_id = int((status.input or {"args": [0]})["args"][0])
+                revision_id = _revision_of(status)
                 if status.name == workflows.arrival.__name__:
                     ended = not progress.begin_again(self._context.database, revision_id)
                     if ended:
@@ -271,9 +273,14 @@ class Worker:
     def _give_up(self) -> None:
         """Fail the revisions whose workflow was recovered too often: something about them ends the process."""
         for status in DBOS.list_workflows(status="MAX_RECOVERY_ATTEMPTS_EXCEEDED", name="arrival", load_output=False):
-            revision_id = int((status.input or {"args": [0]})["args"][0])
+            revision_id = _revision_of(status)
             if State.FAILED in MOVES[progress.job(self._context.database, revision_id).state]:
                 progress.fail(self._context.database, revision_id, _GIVEN_UP)
+
+
+def _revision_of(status: WorkflowStatus) -> int:
+    """The revision that a workflow is about: its one argument."""
+    return int((status.input or {"args": [0]})["args"][0])
 
 
 def _system_database(settings: Settings) -> str:

@@ -11,6 +11,7 @@ from pydantic import Field
 from evidence import InputError
 from service.arrivals import Arrival
 from service.happenings import Closed, DeploymentAsked, Ignored, Meaning, Rerequested
+from service.webhooks._pushes import Push, not_pushed, push_arrival
 from service.webhooks._shapes import (
     Action,
     Commit,
@@ -238,31 +239,16 @@ def read_push(document: Json, platforms: tuple[Platform, ...]) -> Meaning:
     platform, configured = covering(payload.repository.full_name, platforms)
     message = payload.head_commit.message if payload.head_commit else ""
     pusher = payload.pusher
-    return Arrival(
-        platform=platform.name,
-        host=platform.host,
-        repository=configured.name,
-        key=payload.ref,
-        number=None,
-        title=first_line(message) or f"Push to {payload.ref.removeprefix('refs/heads/')}",
-        description=message,
-        url=web_url(payload.compare or payload.compare_url),
-        author=(pusher.name or pusher.login if pusher else "") or "unknown",
-        target_ref=payload.ref,
-        head_commit=payload.after,
-        base_hint=payload.before if payload.before.strip("0") else None,
-        sent_at=None,
+    push = Push(
+        ref=payload.ref,
+        before=payload.before,
+        after=payload.after,
+        message=message,
+        author=pusher.name or pusher.login if pusher else "",
         makers=_pushed_by(payload),
+        url=web_url(payload.compare or payload.compare_url),
     )
-
-
-def not_pushed(ref: str, default: str | None, after: str, *, deleted: bool) -> str:
-    """Why a push is nothing to review, or nothing."""
-    if not ref.startswith("refs/heads/"):
-        return f"{ref} is no branch"
-    if default is not None and ref != f"refs/heads/{default}":
-        return f"{ref} is not the default branch: its changes are reviewed as pull requests"
-    return f"{ref} was deleted" if deleted or not after.strip("0") else ""
+    return push_arrival(push, platform, configured.name)
 
 
 def read_check(document: Json, platforms: tuple[Platform, ...]) -> Meaning:

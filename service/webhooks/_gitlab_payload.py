@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from service.arrivals import Arrival
 from service.happenings import Closed, Ignored, Meaning, Rerequested
-from service.webhooks._github_payload import not_pushed
+from service.webhooks._pushes import Push, not_pushed, push_arrival
 from service.webhooks._shapes import (
     Action,
     Commit,
@@ -19,7 +19,6 @@ from service.webhooks._shapes import (
     Part,
     Ref,
     covering,
-    first_line,
     moment,
     validated,
     web_url,
@@ -165,22 +164,15 @@ def read_push(document: Json, platforms: tuple[Platform, ...]) -> Meaning:
     platform, configured = covering(payload.project.path_with_namespace, platforms)
     message = next((commit.message for commit in payload.commits if commit.id == payload.after), "")
     name = payload.user_username or payload.user_name or ""
-    return Arrival(
-        platform=platform.name,
-        host=platform.host,
-        repository=configured.name,
-        key=payload.ref,
-        number=None,
-        title=first_line(message) or f"Push to {payload.ref.removeprefix('refs/heads/')}",
-        description=message,
-        url=None,
-        author=name or "unknown",
-        target_ref=payload.ref,
-        head_commit=payload.after,
-        base_hint=payload.before if payload.before.strip("0") else None,
-        sent_at=None,
+    push = Push(
+        ref=payload.ref,
+        before=payload.before,
+        after=payload.after,
+        message=message,
+        author=name,
         makers=((name, ""), (payload.user_name or name, payload.user_email or "")) if name else (),
     )
+    return push_arrival(push, platform, configured.name)
 
 
 def read_pipeline(document: Json, platforms: tuple[Platform, ...]) -> Meaning:
