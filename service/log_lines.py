@@ -3,19 +3,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from evidence import CountersignError, digest, parse_json
+from evidence import CountersignError, VerificationError, digest, parse_json
 from service import trust
 from service.database import RevisionRow, SignoffRow
-from service.views import LogLine, LogView
+from service.views import LogLine, LogView, WitnessView
 from signoff import (
     BUILD_LEAF,
     CARRY_LEAF,
     STOP_LEAF,
     Envelope,
+    open_cosignatures,
     read_build,
     read_carry,
     read_statement,
@@ -23,12 +25,13 @@ from signoff import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from service.context import Context
     from signoff import Carry
 
 MAX_LINES = 1000
+MAX_SEARCHED = 20_000  # entries that one search looks through
 
 
 def _build(payload: bytes) -> str:
@@ -44,17 +47,56 @@ def _stop(payload: bytes) -> str:
 _OF_LANES: dict[str, Callable[[bytes], str]] = {BUILD_LEAF: _build, STOP_LEAF: _stop}
 
 
-def view(context: Context, *, before: int | None, limit: int) -> LogView:
-    """Entries below index ``before``, newest first, at most ``limit`` of them; an empty view before the first entry."""
+def view(context: Context, *, before: int | None, limit: int, sought: str = "") -> LogView:
+    """Entries below index ``before``, newest first, at most ``limit`` of them; an empty view before the first entry.
+
+    With ``sought``, only those whose kind, digest or words hold it, whatever the case; at most `MAX_SEARCHED` entries
+    are looked through at a time, and the view says where to go on.
+    """
     if not (context.log / "checkpoint").exists():
         return LogView(0, "", ())
     reader = trust.log_reader(context)
     size = reader.size
     stop = size if before is None else max(0, min(before, size))
-    indices = range(stop - 1, max(-1, stop - 1 - min(limit, MAX_LINES)), -1)
-    where = _revisions(context, indices)
-    lines = tuple(_line(index, reader.entry(index), where.get(index, (None, None))) for index in indices)
-    return LogView(size, reader.checkpoint().decode("utf-8"), lines)
+    wanted = sought.strip().casefold().removeprefix("sha256:")
+    reach = MAX_SEARCHED if wanted else min(limit, MAX_LINES)
+    found: list[LogLine] = []
+    last = stop
+    for index in range(stop - 1, max(-1, stop - 1 - reach), -1):
+        line = _line(index, reader.entry(index))
+        last = index
+        if not wanted or wanted in f"{line.kind}\n{line.digest}\n{line.what}".casefold():
+            found.append(line)
+        if len(found) == min(limit, MAX_LINES):
+            break
+    where = _revisions(context, [line.index for line in found])
+    lines = tuple(
+        replace(line, change_id=place[0], n=place[1]) if (place := where.get(line.index)) else line for line in found
+    )
+    note = reader.checkpoint()
+    witnesses, quorum = _witnessed(context, note)
+    return LogView(
+        size, note.decode("utf-8"), lines, last if last > 0 else None, stop - last if wanted else 0, witnesses, quorum
+    )
+
+
+def _witnessed(context: Context, note: bytes) -> tuple[tuple[WitnessView, ...], str]:
+    """Who of the quorum has cosigned a checkpoint, and in a few words whether that is enough."""
+    quorum = trust.roots(context).quorum
+    if quorum is None:
+        return (), ""
+    try:
+        cosigned = open_cosignatures(note, tuple(quorum.witnesses.values()))
+        at = {one.key: one.at for one in cosigned}
+    except VerificationError as error:
+        return (), f"not complete: {error}"
+    try:
+        quorum.check(note)
+        said = "complete"
+    except VerificationError as error:
+        said = f"not complete: {error}"
+    views = tuple(WitnessView(name.decode(errors="replace"), at.get(key)) for name, key in quorum.witnesses.items())
+    return views, said
 
 
 def _carried(carry: Carry) -> str:
@@ -62,7 +104,7 @@ def _carried(carry: Carry) -> str:
     return f"votes of {who} carried over to {carry.revision}, which has the same trees and artifacts"
 
 
-def _revisions(context: Context, indices: range) -> dict[int, tuple[int | None, int | None]]:
+def _revisions(context: Context, indices: Sequence[int]) -> dict[int, tuple[int | None, int | None]]:
     with context.database.read() as session:
         rows = session.execute(
             select(SignoffRow.log_index, RevisionRow.change_id, RevisionRow.n)
@@ -72,20 +114,20 @@ def _revisions(context: Context, indices: range) -> dict[int, tuple[int | None, 
         return {index: (change_id, n) for index, change_id, n in rows if index is not None}
 
 
-def _line(index: int, entry: bytes, where: tuple[int | None, int | None]) -> LogLine:
+def _line(index: int, entry: bytes) -> LogLine:
     """An entry is trusted as far as its log is: what cannot be read is shown by its digest."""
     try:
         document = parse_json(entry, f"log entry {index}")
         kind = str(document["type"])
         if "envelope" not in document:
-            return LogLine(index, kind, str(document["digest"]), kind, *where)
+            return LogLine(index, kind, str(document["digest"]), kind)
         payload = Envelope.from_json(document["envelope"]).payload
         if kind == CARRY_LEAF:
-            return LogLine(index, kind, digest(payload), _carried(read_carry(payload)), *where)
+            return LogLine(index, kind, digest(payload), _carried(read_carry(payload)))
         if kind in _OF_LANES:
-            return LogLine(index, kind, digest(payload), _OF_LANES[kind](payload), *where)
+            return LogLine(index, kind, digest(payload), _OF_LANES[kind](payload))
         predicate = read_statement(payload).predicate
         what = f"{predicate.decision} by {predicate.reviewer.name} ({predicate.reviewer.organization})"
-        return LogLine(index, kind, digest(payload), f"{what}: {predicate.change.repository}", *where)
+        return LogLine(index, kind, digest(payload), f"{what}: {predicate.change.repository}")
     except (CountersignError, KeyError, TypeError):
-        return LogLine(index, "unknown", digest(entry), "an entry of a kind that this version does not know", *where)
+        return LogLine(index, "unknown", digest(entry), "an entry of a kind that this version does not know")

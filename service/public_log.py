@@ -6,9 +6,10 @@ from __future__ import annotations
 import re
 
 from fastapi import APIRouter, Request
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, PlainTextResponse
 
 from evidence import NotFoundError
+from service import trust
 
 router = APIRouter()
 
@@ -32,3 +33,12 @@ def tile(request: Request, name: str) -> FileResponse:
         raise NotFoundError("the log has no such tile")
     kept = "no-cache" if ".p/" in name else "public, max-age=31536000, immutable"
     return FileResponse(path, media_type="application/octet-stream", headers={"Cache-Control": kept})
+
+
+@router.get("/log/proof/{index}.tlog-proof")
+def proof(request: Request, index: int) -> PlainTextResponse:
+    """The proof that an entry is in the log under its newest checkpoint (c2sp.org/tlog-proof), out of the tiles."""
+    context = request.app.state.context
+    if not (context.log / "checkpoint").is_file() or not 0 <= index < (reader := trust.log_reader(context)).size:
+        raise NotFoundError("the log has no such entry")
+    return PlainTextResponse(reader.proof(index).text, headers={"Cache-Control": "no-store"})

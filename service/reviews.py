@@ -283,9 +283,12 @@ class Reviews:
         """Rollouts without a decision and decisions without a rollout, those that are open first."""
         return incidents.listed(self._context)
 
-    def log(self, *, before: int | None = None, limit: int = 100) -> LogView:
-        """Up to ``limit`` log entries with an index below ``before`` (default: the newest), newest first."""
-        return log_lines.view(self._context, before=before, limit=limit)
+    def log(self, *, before: int | None = None, limit: int = 100, sought: str = "") -> LogView:
+        """Up to ``limit`` log entries with an index below ``before`` (default: the newest), newest first.
+
+        With ``sought``, those of them whose kind, digest or words hold it; see `log_lines.view`.
+        """
+        return log_lines.view(self._context, before=before, limit=limit, sought=sought)
 
     def _repository(self, job: progress.Job) -> Repository:
         configured = self._context.platform(job.platform).find(job.repository)

@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least severe log lines that are written."
     )
+    publish: bool = Field(
+        default=False, description="Whether /public shows signed revisions, and the roots file, to everybody."
+    )
     rollout_minutes: float = Field(
         default=60.0, ge=0, description="How long a rollout may wait for its gate's decision before it is an incident."
     )

@@ -212,12 +212,28 @@ class LogLine:
 
 
 @dataclass(frozen=True, slots=True)
+class WitnessView:
+    """A witness of the roots' quorum, and when it cosigned the checkpoint; None if it has not."""
+
+    name: str
+    cosigned_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class LogView:
-    """A stretch of the log, newest first, and the signed checkpoint over ``size`` entries; empty before the first."""
+    """A stretch of the log, newest first, and the signed checkpoint over ``size`` entries; empty before the first.
+
+    ``older`` is the index that the next stretch ends below, None at the end. Of a search, ``searched`` is how many
+    entries were looked through.
+    """
 
     size: int
     checkpoint: str
     lines: tuple[LogLine, ...]
+    older: int | None = None
+    searched: int = 0
+    witnesses: tuple[WitnessView, ...] = ()
+    quorum: str = ""
 
 
 @dataclass(frozen=True, slots=True)

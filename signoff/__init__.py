@@ -145,6 +145,7 @@ if TYPE_CHECKING:
         read_roots,
     )
     from signoff.signers import sign_with_signer
+    from signoff.single import Recorded, check_recorded
     from signoff.sshsig import NAMESPACE, armor, dearmor, sign_with_ssh_key
     from signoff.statement import (
         BUILDS_SCOPE,
@@ -254,6 +255,7 @@ __all__ = [
     "PublicKey",
     "Quorum",
     "Recipe",
+    "Recorded",
     "Requirement",
     "Reviewer",
     "RevocationList",
@@ -304,6 +306,7 @@ __all__ = [
     "challenge",
     "check_anchored",
     "check_code",
+    "check_recorded",
     "check_same_facts",
     "coverage",
     "dearmor",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import reports
 import signoff
 from evidence import InputError, Json, parse_json, sha256_hex
 from service.cli.output import as_text, show, write
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from service.context import Context
 
 app = typer.Typer(help="Look at the transparency log, and check it.", no_args_is_help=True, rich_markup_mode=None)
+
+_LIMIT = 1 << 20
 
 _Log = Annotated[Path, typer.Option("--log", help="The log's folder: checkpoint and tile/.")]
 _Roots = Annotated[Path, typer.Option("--roots", help="The roots file that names the log's key.")]
@@ -80,6 +83,58 @@ def verify(
     else:
         builds = f"; {chains.count} builds follow on one another" if chains.count else ""
         show(f"{checkpoint.origin}: {checkpoint.size} entries, every tile and the signed root agree{builds}")
+
+
+@app.command()
+def check(
+    statement: Annotated[Path, typer.Argument(help="The sign-off's DSSE envelope.", metavar="envelope")],
+    proof: Annotated[Path, typer.Option("--proof", help="Its .tlog-proof.")],
+    roots: Annotated[Path, typer.Option("--roots", help="The roots file: whose keys count, and which log.")],
+    format: _Format = "text",  # noqa: A002 - the option's name
+) -> None:
+    """Check that a sign-off was signed by whom it names and is in the log; exit 1 if not. Asks no server.
+
+    Whether it still counts, and for what exactly, is for `countersign gate` to say, on the bundle.
+    """
+    found = signoff.check_recorded(
+        signoff.Envelope.read(_bytes(statement)),
+        signoff.LogProof.parse(_bytes(proof).decode("utf-8", "replace")),
+        signoff.read_roots(roots),
+        datetime.now(UTC),
+    )
+    said, at = found.statement.predicate, found.logged_at
+    if format == "json":
+        document: dict[str, Json] = {
+            "schema": "countersign/log-check/v1",
+            "holds": True,
+            "decision": said.decision.value,
+            "revision": found.statement.revision,
+            "reviewer": {"id": found.person.id, "name": found.person.name, "organization": found.person.organization},
+            "key": found.key.fingerprint,
+            "signed_at": said.signedAt,
+            "log": {"origin": found.origin, "index": found.index, "size": found.size},
+            "witnessed_at": None if at is None else signoff.format_time(at),
+        }
+        show(as_text(document))
+        return
+    seen = "no witness is asked for" if at is None else f"seen by enough witnesses at {at:%Y-%m-%d %H:%M:%S} UTC"
+    who = f"{reports.visible(found.person.name)} ({reports.visible(found.person.organization)})"
+    show(
+        f"{said.decision} by {who}, with {found.key.fingerprint}, at {said.signedAt}\n"
+        f"on {found.statement.revision}\n"
+        f"entry {found.index} of {found.size} in the log {found.origin}; {seen}"
+    )
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LIMIT + 1)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    if len(data) > _LIMIT:
+        raise InputError(f"{path}: over {_LIMIT} bytes; neither an envelope nor a proof")
+    return data
 
 
 @app.command()

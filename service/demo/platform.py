@@ -59,6 +59,7 @@ def prepare(data: Path, port: int, say: Callable[[str], None]) -> Demo:
         reviewer_name=REVIEWER.name,
         reviewer_organization=REVIEWER.organization,
         log_origin="countersign.demo",
+        publish=True,
     )
     key = _reviewer_key(folder)
     context = Context.open(settings)

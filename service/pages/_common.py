@@ -54,7 +54,8 @@ class View(Protocol):
 class Shell:
     """The frame around a page, given to each template as ``shell``.
 
-    ``acts`` is false for who only reads: they are shown no form but sign-out.
+    ``acts`` is false for who only reads: they are shown no form but sign-out. ``published`` is whether there are public
+    pages to lead to.
     """
 
     style: str
@@ -62,12 +63,14 @@ class Shell:
     person: Person | None
     script: str = ""
     acts: bool = True
+    published: bool = False
 
 
 def page(request: Request, view: View, person: Person | None, *, status: int = 200, script: str = "") -> HTMLResponse:
     """The view as a page in the frame. ``script`` names a file of `STYLES` that this page may run, and no other may."""
-    acts = person is None or not only_reads(request.app.state.context, person)
-    content = render(view, Shell(style_url(), request.url.path, person, script, acts))
+    context = request.app.state.context
+    acts = person is None or not only_reads(context, person)
+    content = render(view, Shell(style_url(), request.url.path, person, script, acts, context.settings.publish))
     headers = {"Content-Security-Policy": SCRIPTED} if script else None
     return HTMLResponse(content, status_code=status, headers=headers)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 
 from service.pages._common import Desk, SignedIn, page
 
 if TYPE_CHECKING:
-    from service.views import IncidentView, LogLine
+    from service.views import IncidentView, LogLine, WitnessView
 
 router = APIRouter()
 
@@ -22,7 +23,10 @@ _LINES = 100
 class LogPage:
     """A stretch of the log, newest first. ``older`` is the address of the next stretch, empty at the end.
 
-    ``incidents`` are what was rolled out without a gate's decision, or decided and not rolled out, open ones first.
+    ``sought`` is what was searched for, empty if nothing was; ``searched`` is how many of the newest entries were
+    looked through for it. ``witnesses`` say who has cosigned the checkpoint, and ``quorum`` whether that is enough,
+    empty where the roots ask for none. ``incidents`` are what was rolled out without a gate's decision, or decided and
+    not rolled out, open ones first.
     """
 
     template: ClassVar[str] = "log.html"
@@ -31,6 +35,10 @@ class LogPage:
     lines: tuple[LogLine, ...]
     older: str
     incidents: tuple[IncidentView, ...]
+    sought: str = ""
+    searched: int = 0
+    witnesses: tuple[WitnessView, ...] = ()
+    quorum: str = ""
 
     @property
     def title(self) -> str:
@@ -44,8 +52,20 @@ def log(
     person: SignedIn,
     reviews: Desk,
     before: Annotated[int | None, Query(ge=0)] = None,
+    q: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
-    """The log's entries and its signed checkpoint."""
-    view = reviews.log(before=before, limit=_LINES)
-    older = f"/log?before={view.lines[-1].index}" if view.lines and view.lines[-1].index > 0 else ""
-    return page(request, LogPage(view.size, view.checkpoint, view.lines, older, reviews.incidents()), person)
+    """The log's entries and its signed checkpoint; those that hold ``q``, where that is asked for."""
+    view = reviews.log(before=before, limit=_LINES, sought=q)
+    older = f"/log?{urlencode({'before': view.older} | ({'q': q} if q else {}))}" if view.older is not None else ""
+    shown = LogPage(
+        size=view.size,
+        checkpoint=view.checkpoint,
+        lines=view.lines,
+        older=older,
+        incidents=reviews.incidents(),
+        sought=q.strip(),
+        searched=view.searched,
+        witnesses=view.witnesses,
+        quorum=view.quorum,
+    )
+    return page(request, shown, person)

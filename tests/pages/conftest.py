@@ -219,6 +219,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
             reviewer_id=REVIEWER.id,
             reviewer_name=REVIEWER.name,
             concurrency=1,
+            publish=True,
         )
     )
     key = place / "reviewer"

@@ -10,6 +10,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,6 +90,21 @@ def test_a_change_is_read_answered_viewed_signed_and_logged(
     page.get_by_role("navigation", name="Main").get_by_role("link", name="Log").click()
     assert "APPROVED by Rosa <i>Reviewer</i>" in page.locator("table.plain").inner_text()
     assert page.locator("pre.sample").inner_text().startswith("countersign\n")
+    page.get_by_role("navigation", name="Main").get_by_role("link", name="Public").click()
+    page.get_by_role("link", name=re.compile("^[0-9a-f]{12}$")).click()
+    assert "Approved by Rosa <i>Reviewer</i>" in page.locator("main").inner_text()
+    _for_everybody(browse, page.url)
+
+
+def _for_everybody(browse: Callable[..., Any], address: str) -> None:
+    """A public page without a session, as it is and as axe sees it; and it does not scroll sideways on a phone."""
+    opened = browse(scripts=True, width=320)
+    opened.context.clear_cookies()
+    opened.page.goto(address)
+    assert "Verify it yourself" in opened.page.locator("main").inner_text()
+    assert opened.page.get_by_role("navigation", name="Main").count() == 0
+    assert opened.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+    assert Axe().run(opened.page).response["violations"] == []
 
 
 def test_a_signature_over_other_bytes_is_refused_and_nothing_is_signed(

@@ -42,7 +42,7 @@ def test_every_page_has_a_title_and_no_complaint(
 def test_no_page_scrolls_sideways(service: Any, browse: Callable[..., Any], width: int) -> None:
     page = browse(scripts=True, width=width).page
     revision = f"/changes/{service.changes['lift']}/revisions/1"
-    for path in ("/", "/log", "/words", *(f"{revision}{name}" for name in PAGES)):
+    for path in ("/", "/log", "/people", "/policy", "/public", "/words", *(f"{revision}{name}" for name in PAGES)):
         page.goto(f"{service.url}{path}")
         assert page.evaluate(OVERFLOW) == 0, path
     page.goto(f"{service.url}{revision}")

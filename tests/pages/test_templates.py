@@ -20,6 +20,9 @@ from service.pages.files import FilesPage
 from service.pages.log import LogPage
 from service.pages.models import ModelsPage
 from service.pages.passkeys import PasskeysPage
+from service.pages.people import PeoplePage
+from service.pages.policy import PolicyPage
+from service.pages.public import PublicPage, PublishedPage
 from service.pages.queue import QueuePage
 from service.pages.sign import SignPage
 from service.pages.since import SincePage
@@ -38,6 +41,10 @@ VIEWS = (
     SignPage,
     SincePage,
     LogPage,
+    PeoplePage,
+    PolicyPage,
+    PublicPage,
+    PublishedPage,
     PasskeysPage,
     SignInPage,
     ErrorPage,
@@ -81,7 +88,13 @@ def _page(view: View) -> str:
 
 @pytest.mark.parametrize(
     "view",
-    [QueuePage(()), LogPage(0, "", (), "", ()), SignInPage(""), ErrorPage(404, "Not found", "no", "Nothing.", "/")],
+    [
+        QueuePage(()),
+        LogPage(0, "", (), "", ()),
+        PublicPage(()),
+        SignInPage(""),
+        ErrorPage(404, "Not found", "no", "Nothing.", "/"),
+    ],
     ids=lambda view: view.template,
 )
 def test_an_empty_page_has_a_title_and_says_what_to_do(view: View) -> None:

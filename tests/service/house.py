@@ -76,6 +76,7 @@ class House:
     place: Path
     api_base: str | None = None
     database_url: str | None = None
+    publish: bool = False
     deliveries: int = field(default=0)
 
     @property
@@ -85,7 +86,9 @@ class House:
     @property
     def settings(self) -> Settings:
         url = SecretStr(self.database_url) if self.database_url else None
-        return Settings(data_dir=self.place / "data", database_url=url, retry_seconds=0.01, concurrency=2)
+        return Settings(
+            data_dir=self.place / "data", database_url=url, retry_seconds=0.01, concurrency=2, publish=self.publish
+        )
 
     def build(self) -> House:
         """Write panel, platforms file and a repository whose main has the recommender without a lift."""
