@@ -182,7 +182,8 @@ def what_was_found(
     counted = Counter(cell["verdict"] for cell in cells if (cell["slice"], cell["verdict"]) not in named)
     said = ", ".join(f"{number} {verdict}" for verdict, number in sorted(counted.items()))
     people = _coarse(audit["panel"]["users"])
-    rest = f"The other cells, of a panel of about {people:,} people that is not public: {said}." if said else ""
+    which = "The other cells" if moved else "All cells"
+    rest = f"{which}, of a panel of about {people:,} people that is not public: {said}." if said else ""
     return moved, rest
 
 

@@ -70,6 +70,7 @@ def test_the_log_is_searched_by_kind_digest_and_words(browser: TestClient) -> No
     older = re.search(r'href="(/log\?[^"]*before[^"]*)"', page)
     assert older is not None
     assert rows(browser.get(older[1].replace("&amp;", "&")).text) == list(range(29, -1, -1))
+    assert rows(browser.get("/log", params={"q": "BEFORE it was signed"}).text) == list(range(129, 29, -1))
     page = browser.get("/log", params={"q": '"><script>'}).text
     assert rows(page) == []
     assert "<script>" not in page
