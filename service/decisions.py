@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 
 from evidence import InputError, canonical, digest
-from service import incidents, ledger, root_changes, trust
+from service import incidents, later_reviews, ledger, root_changes, trust
 from service.arrivals import now
 from service.database import DecisionRow
-from signoff import CLOCK_SKEW, Envelope, gate_leaf, verify_summary
+from signoff import CLOCK_SKEW, Envelope, format_time, gate_leaf, verify_summary
 
 if TYPE_CHECKING:
     from evidence import Digest
@@ -51,18 +51,18 @@ def take(context: Context, content: bytes, platform: str) -> Taken:
     size = trust.log_reader(context).size if (context.log / "checkpoint").exists() else 0
     context.store.put(kept)
     index = ledger.record(context, gate_leaf(envelope)).index
-    _remember(context, digest(kept), platform, summary)
+    _remember(context, digest(kept), platform, summary, index)
     broken = summary.break_glass
     if differs:
         detail = f"{gate.id} decided by another {' and another '.join(differs)} than this reviewer's"
         incidents.open_incident(context, incidents.OTHER_FILES, digest(kept), detail, now())
     if broken is not None:
         log.warning("gate decision to be looked at", gate=gate.id, envelope=digest(kept), differs=differs)
-    review_by = broken.review_by if broken is not None and broken.admits else None
-    return Taken(index, summary.passed, review_by, differs, index >= size)
+    owed = later_reviews.review_by(summary)
+    return Taken(index, summary.passed, None if owed is None else format_time(owed), differs, index >= size)
 
 
-def _remember(context: Context, named: Digest, platform: str, summary: Summary) -> None:
+def _remember(context: Context, named: Digest, platform: str, summary: Summary, index: int) -> None:
     head = next((one.digest.get("gitCommit") for one in summary.document.subject if one.name == "head"), None)
     with context.database.write() as session:
         if session.get(DecisionRow, named) is None:
@@ -77,5 +77,7 @@ def _remember(context: Context, named: Digest, platform: str, summary: Summary) 
                     passed=summary.passed,
                     decided_at=summary.at,
                     taken_at=now(),
+                    log_index=index,
+                    review_by=later_reviews.review_by(summary),
                 )
             )

@@ -23,7 +23,7 @@ from service.views import IncidentView
 from signoff import CLOCK_SKEW, format_time, leaf
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from sqlalchemy.orm import Session
@@ -36,6 +36,7 @@ INCIDENT_LEAF = "incident"
 UNDECIDED = "rollout-without-decision"
 NOT_ROLLED_OUT = "decision-without-rollout"
 OTHER_FILES = "decision-by-other-files"
+OVERDUE = "review-overdue"
 
 _DAY = timedelta(hours=24)
 _MINUTE = timedelta(minutes=1)
@@ -144,12 +145,7 @@ def _answer(context: Context, kind: str, rows: Sequence[_Row], moment: datetime)
     digests = [row.digest for row in rows]
     if not digests:
         return
-    with context.database.read() as session:
-        open_ = select(IncidentRow).where(IncidentRow.kind == kind, IncidentRow.settled_at.is_(None))
-        incidents = {one.subject: one for one in session.scalars(open_)}
-    for named in digests:
-        if named in incidents:
-            _settle(context, incidents[named], moment)
+    settle(context, kind, moment, set(digests).__contains__)
     table = type(rows[0])
     with context.database.write() as session:
         for first in range(0, len(digests), _AT_ONCE):
@@ -169,6 +165,15 @@ def open_incident(context: Context, kind: str, subject: Digest, detail: str, mom
             IncidentRow(kind=kind, subject=subject, detail=detail, log_index=index, opened_at=moment, settled_at=None)
         )
     return True
+
+
+def settle(context: Context, kind: str, moment: datetime, which: Callable[[Digest], bool]) -> None:
+    """Log that the open incidents of a kind of which ``which`` says so by their subject are open no more."""
+    with context.database.read() as session:
+        rows = session.scalars(select(IncidentRow).where(IncidentRow.kind == kind, IncidentRow.settled_at.is_(None)))
+        open_ = [row for row in rows if which(row.subject)]
+    for row in open_:
+        _settle(context, row, moment)
 
 
 def listed(context: Context) -> tuple[IncidentView, ...]:

@@ -25,6 +25,7 @@ from service import (
     incidents,
     inspected,
     judgement,
+    later_reviews,
     log_lines,
     marks,
     passkeys,
@@ -64,7 +65,7 @@ if TYPE_CHECKING:
     from evidence import Json
     from service.context import Context
     from service.passkeys import Enrolment, Passkey
-    from service.views import IncidentView
+    from service.views import IncidentView, OwedReview
     from signoff import PasskeyScope
 
 EvidenceKind = Literal["diff", "audit", "artifacts", "report"]
@@ -279,8 +280,16 @@ class Reviews:
         """The bundle of the sign-offs that count, for the gate. NotFoundError if nobody signed."""
         return build_bundles.bundle(self._context, change_id, n) or bundling.bundle(self._context, change_id, n)
 
+    def owed(self) -> tuple[OwedReview, ...]:
+        """The full reviews that are owed for what went ahead without one, those that are due first."""
+        return later_reviews.owed(self._context)
+
+    def owes_review(self, change_id: int, n: int) -> bool:
+        """Whether broken glass owes a review of this revision: it is signed whatever came after it."""
+        return later_reviews.owes(self._context, judgement.find(self._context, change_id, n).digest)
+
     def incidents(self) -> tuple[IncidentView, ...]:
-        """Rollouts without a decision and decisions without a rollout, those that are open first."""
+        """What must not be: rollouts without a decision, reviews that are overdue, …; those that are open first."""
         return incidents.listed(self._context)
 
     def log(self, *, before: int | None = None, limit: int = 100, sought: str = "") -> LogView:

@@ -92,16 +92,14 @@ def prepare(context: Context, change_id: int, n: int, person: Person, ballot: Ba
     """The statement of this person on this revision as it stands: its exact bytes, kept by nonce.
 
     Raises:
-        ConflictError: there is nothing to sign, or not any more.
+        ConflictError: there is nothing to sign, or not any more, or a review that is overdue has to come first.
         PermissionDeniedError: the roots file does not know the person.
         InputError: a decision that there is not, conditions that do not go with it.
     """
     row = judgement.find(context, change_id, n)
-    _check_open(context, row, person, ballot.decision)
     if ballot.decision not in DECISIONS:
         raise InputError(f"decision {ballot.decision[:40]!r} is none of {', '.join(DECISIONS)}")
-    if Decision(ballot.decision).approves:
-        later_reviews.check(context, change_id, expedited=bool(ballot.expedited.strip()), moment=now())
+    _check_open(context, row, person, Decision(ballot.decision), expedited=bool(ballot.expedited.strip()))
     if ballot.recipe and ballot.recipe not in {one.digest for one in recipes.of_revision(context, row.id)}:
         raise InputError(f"revision {n} has no recipe {ballot.recipe[:80]} to be signed")
     looked = inspected.inspected(context, row, person.id, ballot.waive)
@@ -140,7 +138,7 @@ def sign_off(context: Context, change_id: int, n: int, person: Person, envelope:
     Raises:
         VerificationError: the signature, the key, or the statement is not this person's.
         ConflictError: the revision has moved on, or the person replaced this statement by a later one, or it was
-            prepared too long ago.
+            prepared too long ago, or a review that is overdue has to come first.
     """
     with context.exclusive(_SIGNING):
         row = judgement.find(context, change_id, n)
@@ -150,7 +148,8 @@ def sign_off(context: Context, change_id: int, n: int, person: Person, envelope:
         with context.database.read() as session:
             before = session.get(SignoffRow, statement)
         if before is None:
-            _check_open(context, row, person, read_statement(envelope.payload).predicate.decision)
+            said = read_statement(envelope.payload).predicate
+            _check_open(context, row, person, said.decision, expedited=said.expedited is not None)
             _check_age(context, statement)
             passkeys.count(context, key, envelope)
             _keep(context, row, person, envelope, key, statement)
@@ -237,16 +236,22 @@ def _record_needed(context: Context, row: Row, person: Person, document: dict[st
     ledger.record_needed(context, judgement.evidence(context, row, document, recipe), _stored(row.digest), keys)
 
 
-def _check_open(context: Context, row: Row, person: Person, decision: str) -> None:
-    """A reviewed, latest revision is signed; an approval is revoked for as long as it is there, superseded or not."""
-    revoking = decision == Decision.REVOKED
-    if State(row.state) not in SIGNABLE and not (revoking and State(row.state) is State.SUPERSEDED):
+def _check_open(context: Context, row: Row, person: Person, decision: Decision, *, expedited: bool) -> None:
+    """A reviewed, latest revision is signed, and nothing approved while a review is overdue that has to come first.
+
+    An approval is revoked for as long as it is there, superseded or not, and what went out by broken glass is reviewed.
+    """
+    revoking = decision is Decision.REVOKED
+    late = State(row.state) is State.SUPERSEDED and (revoking or later_reviews.owes(context, row.digest))
+    if State(row.state) not in SIGNABLE and not late:
         raise ConflictError(f"revision {row.n} is {row.state}: only a reviewed, latest revision can be signed")
     if revoking and not any(
         one.person_id == person.id and one.statement.predicate.decision.approves
         for one in judgement.signatures(context, row.id)
     ):
         raise ConflictError(f"you have approved nothing in revision {row.n} that could be revoked")
+    if decision.approves:
+        later_reviews.check(context, row.change_id, expedited=expedited, moment=now())
 
 
 def _check_age(context: Context, nonce: str) -> None:

@@ -185,7 +185,7 @@ class QueueRow:
 
 @dataclass(frozen=True, slots=True)
 class IncidentView:
-    """A rollout without a gate's decision, or the other way round. ``settled_at`` is None while it is open."""
+    """Something that must not be, see ``service.incidents``. ``settled_at`` is None while it is open."""
 
     kind: str
     subject: Digest
@@ -193,6 +193,26 @@ class IncidentView:
     log_index: int
     opened_at: datetime
     settled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class OwedReview:
+    """A full review that is owed: after an ``expedited`` approval, or since glass was broken (``break-glass``).
+
+    ``subject`` is what owes it, by digest: the expedited statement, or the gate's decision. ``change_id`` and ``n``
+    lead to the revision where this server has it.
+    """
+
+    kind: Literal["expedited", "break-glass"]
+    subject: Digest
+    platform: str
+    repository: str
+    revision: Digest | None
+    change_id: int | None
+    n: int | None
+    by: datetime
+    overdue: bool
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)

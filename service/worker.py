@@ -13,7 +13,7 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 from sqlalchemy import select
 
 from evidence import ConflictError, InputError
-from service import builds, expiry, incidents, ledger, progress, signing, statuses, steps, workflows
+from service import builds, expiry, incidents, later_reviews, ledger, progress, signing, statuses, steps, workflows
 from service.arrivals import now
 from service.database import RevisionRow
 from service.database.engine import postgresql_url
@@ -236,11 +236,12 @@ class Worker:
         self._untold |= statuses.outstanding(self._context)
 
     def _expire(self) -> None:
-        """Once a minute: what ran out is told as expired, and rollouts are held against decisions."""
+        """Once a minute: what ran out is told as expired, and rollouts and owed reviews that are missing are found."""
         if self._expired_at is None or now() - self._expired_at >= _EXPIRY_EVERY:
             self._expired_at = now()
             self._untold |= set(expiry.expire(self._context, now()))
             incidents.look(self._context, now())
+            later_reviews.look(self._context, now())
 
     def _begin_anew(self, lease: Lease, gone: str = "") -> None:
         """Begin again what a process of another version left in the middle: recovery would never take it up.

@@ -141,6 +141,7 @@ if TYPE_CHECKING:
         Person,
         PersonKey,
         Roots,
+        fold_email,
         parse_roots,
         read_roots,
     )
@@ -320,6 +321,7 @@ __all__ = [
     "evaluate",
     "evidence_digests",
     "evidence_leaf",
+    "fold_email",
     "format_time",
     "gate",
     "gate_leaf",

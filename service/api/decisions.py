@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Request
@@ -11,7 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from evidence import InputError, parse_json
-from service import decisions, incidents
+from service import decisions, incidents, later_reviews
 from service.api.callers import CallerOf  # noqa: TC001 - FastAPI reads it when it builds the route
 from service.webhooks import raw_body
 from signoff import parse_time
@@ -69,9 +70,19 @@ async def take_rollout(request: Request, caller: CallerOf) -> JSONResponse:
     return JSONResponse({"status": "accepted" if fresh else "repeated"}, 201 if fresh else 200)
 
 
+@router.get("/later-reviews")
+def list_later_reviews(request: Request, caller: CallerOf) -> JSONResponse:
+    """The full reviews that are owed, after broken glass or an expedited approval, those that are due first."""
+    caller.reviewer()
+    found = [
+        {**dataclasses.asdict(one), "by": one.by.isoformat()} for one in later_reviews.owed(request.app.state.context)
+    ]
+    return JSONResponse({"later_reviews": found})
+
+
 @router.get("/incidents")
 def list_incidents(request: Request, caller: CallerOf) -> JSONResponse:
-    """Rollouts without a decision and decisions without a rollout, those that are open first."""
+    """What must not be: rollouts without a decision, reviews that are overdue, …; those that are open first."""
     caller.reviewer()
     found = [
         {

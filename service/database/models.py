@@ -289,6 +289,8 @@ class DecisionRow(Base):
     decided_at: Mapped[datetime]
     taken_at: Mapped[datetime]
     answered_at: Mapped[datetime | None] = mapped_column(index=True)  # when its rollout was found
+    log_index: Mapped[int | None]  # none: taken in before broken glass was looked for, see `service.later_reviews`
+    review_by: Mapped[datetime | None] = mapped_column(index=True)  # where glass was broken
 
 
 class RolloutRow(Base):

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request, Response
 from service.pages._common import Desk, SignedIn, page
 
 if TYPE_CHECKING:
-    from service.views import IncidentView, LogLine, WitnessView
+    from service.views import IncidentView, LogLine, OwedReview, WitnessView
 
 router = APIRouter()
 
@@ -25,8 +25,8 @@ class LogPage:
 
     ``sought`` is what was searched for, empty if nothing was; ``searched`` is how many of the newest entries were
     looked through for it. ``witnesses`` say who has cosigned the checkpoint, and ``quorum`` whether that is enough,
-    empty where the roots ask for none. ``incidents`` are what was rolled out without a gate's decision, or decided and
-    not rolled out, open ones first.
+    empty where the roots ask for none. ``incidents`` are what must not be, open ones first;
+    ``owed`` the reviews that are due or overdue.
     """
 
     template: ClassVar[str] = "log.html"
@@ -35,6 +35,7 @@ class LogPage:
     lines: tuple[LogLine, ...]
     older: str
     incidents: tuple[IncidentView, ...]
+    owed: tuple[OwedReview, ...]
     sought: str = ""
     searched: int = 0
     witnesses: tuple[WitnessView, ...] = ()
@@ -63,6 +64,7 @@ def log(
         lines=view.lines,
         older=older,
         incidents=reviews.incidents(),
+        owed=reviews.owed(),
         sought=q.strip(),
         searched=view.searched,
         witnesses=view.witnesses,

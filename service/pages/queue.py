@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from service.pages._common import Desk, SignedIn, page
 
 if TYPE_CHECKING:
-    from service.views import QueueRow, Turn
+    from service.views import OwedReview, QueueRow, Turn
 
 router = APIRouter()
 
@@ -32,9 +32,10 @@ class Group(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class QueuePage:
-    """Every change by its latest revision, grouped by whose turn it is."""
+    """Every change by its latest revision, grouped by whose turn it is, below the reviews that are ``owed``."""
 
     template: ClassVar[str] = "queue.html"
+    owed: tuple[OwedReview, ...]
     groups: tuple[Group, ...]
 
     @property
@@ -49,4 +50,4 @@ def queue(request: Request, person: SignedIn, reviews: Desk) -> Response:
     """The changes under review."""
     rows = reviews.queue()
     groups = (Group(name, tuple(row for row in rows if row.whose_turn == turn)) for turn, name in _TURNS.items())
-    return page(request, QueuePage(tuple(group for group in groups if group.rows)), person)
+    return page(request, QueuePage(reviews.owed(), tuple(group for group in groups if group.rows)), person)

@@ -152,6 +152,7 @@ def sign(
     prepared = reviews.prepared(change_id, n, nonce) if nonce else None
     own = [item.decision for item in revision.signoffs if item.reviewer_id == person.id]
     revocable = bool(own) and own[-1].startswith("APPROVED")
+    late = revision.state is State.SUPERSEDED and reviews.owes_review(change_id, n)
     view = SignPage(
         heading=heading(reading, "sign"),
         unviewed=unviewed,
@@ -168,8 +169,8 @@ def sign(
         overrides=revision.verdict not in {Verdict.PASS, None},
         expedites=reviews.may_expedite(),
         recipes=reviews.recipes(change_id, n),
-        closed="" if revocable and revision.state is State.SUPERSEDED else _CLOSED.get(revision.state, ""),
-        decisions=_decisions(revision, revocable=revocable),
+        closed="" if late or (revocable and revision.state is State.SUPERSEDED) else _CLOSED.get(revision.state, ""),
+        decisions=_decisions(revision, revocable=revocable, late=late),
         declaration=INDEPENDENCE_DECLARATION,
         statement=_statement(prepared, root(change_id, n)) if prepared else None,
         passkey=_passkey(reviews, person, prepared) if prepared else None,
@@ -270,12 +271,12 @@ def hand_in_passkey(
     return RedirectResponse(f"{root(change_id, n)}/sign#signoffs", status_code=303)
 
 
-def _decisions(revision: RevisionView, *, revocable: bool) -> Mapping[str, str]:
-    """What can be decided: of a superseded revision only that an approval of one's own counts no more."""
+def _decisions(revision: RevisionView, *, revocable: bool, late: bool) -> Mapping[str, str]:
+    """What can be decided: of a superseded revision only to revoke one's own, unless broken glass owes it a review."""
     return {
         name: words
         for name, words in DECISIONS.items()
-        if (revocable if name == "REVOKED" else revision.state is not State.SUPERSEDED)
+        if (revocable if name == "REVOKED" else late or revision.state is not State.SUPERSEDED)
     }
 
 

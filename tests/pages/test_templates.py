@@ -50,7 +50,7 @@ VIEWS = (
     ErrorPage,
     WordsPage,
 )
-SHARED = {"frame.html", "change_parts.html"}
+SHARED = {"frame.html", "change_parts.html", "owed_reviews.html"}
 
 
 def _used(path: Path, name: str) -> set[str]:
@@ -89,8 +89,8 @@ def _page(view: View) -> str:
 @pytest.mark.parametrize(
     "view",
     [
-        QueuePage(()),
-        LogPage(0, "", (), "", ()),
+        QueuePage((), ()),
+        LogPage(0, "", (), "", (), ()),
         PublicPage(()),
         SignInPage(""),
         ErrorPage(404, "Not found", "no", "Nothing.", "/"),

@@ -11,7 +11,7 @@ from command import Said, runner
 from house import finished, make_key, serve
 
 from evidence import ConflictError
-from service import later_reviews, trust
+from service import incidents, later_reviews, signing, trust
 from service.arrivals import now
 from service.life import State
 from service.views import Person
@@ -70,7 +70,7 @@ def test_a_policy_is_checked_before_it_is_used(run: Callable[..., Said], tmp_pat
 
 @pytest.mark.sandbox
 def test_lanes_ask_for_more_and_a_simulation_says_so_beforehand(
-    house: Any, client: TestClient, run: Callable[..., Said]
+    house: Any, client: TestClient, run: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context, reviews = client.app.state.context, client.app.state.reviews  # type: ignore[attr-defined]
     key = make_key(house.place)
@@ -106,13 +106,25 @@ def test_lanes_ask_for_more_and_a_simulation_says_so_beforehand(
     assert reviews.revision(1, 1).state is State.READY
 
     # The full review is due in two hours; after that nothing else of the repository is approved.
-    assert [(one.change_id, one.n) for one in later_reviews.due(context, 2)] == [(1, 1)]
+    (one,) = later_reviews.owed(context)
+    assert (one.kind, one.change_id, one.n, one.overdue) == ("expedited", 1, 1, False)
     soon, late = now() + timedelta(hours=1), now() + timedelta(hours=3)
     later_reviews.check(context, 2, expedited=False, moment=soon)
     later_reviews.check(context, 1, expedited=False, moment=late)
     for change, expedited in ((2, False), (2, True), (1, True)):
         with pytest.raises(ConflictError, match="change 1, revision 1, approved in a hurry"):
             later_reviews.check(context, change, expedited=expedited, moment=late)
+    # So it is too where the statement was prepared before that and is handed in after.
+    prepared = reviews.prepare_statement(2, 1, WHO, "APPROVED")
+    signature = sign_with_ssh_key(key, prepared.pae)
+    monkeypatch.setattr(signing, "now", lambda: late)
+    with pytest.raises(ConflictError, match="change 1, revision 1, approved in a hurry"):
+        reviews.sign_off(2, 1, WHO, nonce=prepared.nonce, ssh_signature=signature)
+    monkeypatch.undo()
+    assert later_reviews.look(context, late) == 1
+    assert [one.kind for one in incidents.listed(context) if one.settled_at is None] == ["review-overdue"]
     prepared = reviews.prepare_statement(1, 1, WHO, "REJECTED")
     reviews.sign_off(1, 1, WHO, nonce=prepared.nonce, ssh_signature=sign_with_ssh_key(key, prepared.pae))
-    assert later_reviews.due(context, 2) == ()
+    assert later_reviews.owed(context) == ()
+    assert later_reviews.look(context, late) == 0
+    assert [one.settled_at is None for one in incidents.listed(context)] == [False]

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Broken glass owes a review: it is shown until somebody else signed one, and an incident once it is overdue."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from house import NAME, TOKEN, finished, make_key
+from sqlalchemy import update
+
+from evidence import canonical
+from service import incidents, judgement, later_reviews, trust
+from service.database import DecisionRow
+from service.life import State
+from service.views import Person
+from signoff import (
+    BREAK_GLASS_ROLE,
+    Emergencies,
+    EmergencyTimes,
+    MachineKey,
+    Reviewer,
+    build_break_glass,
+    build_emergency,
+    build_summary,
+    envelope_from_ssh,
+    format_time,
+    gate,
+    pae,
+    sign_with_ssh_key,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fastapi.testclient import TestClient
+
+pytestmark = pytest.mark.sandbox
+
+CI = {"Authorization": f"Bearer {TOKEN}"}
+GATE = "https://platform.example/gates/1"
+PEOPLE = {
+    "reviewer": ("independent", ["reviewer", BREAK_GLASS_ROLE]),
+    "ben": ("platform", [BREAK_GLASS_ROLE]),
+    "cleo": ("university", ["reviewer"]),
+}
+DAYS = timedelta(days=3)
+
+
+class Office:
+    """Three people in the roots, two of whom may break the glass, and a gate."""
+
+    def __init__(self, house: Any, client: TestClient) -> None:
+        self.house, self.client = house, client
+        self.context = client.app.state.context  # type: ignore[attr-defined]
+        self.reviews = client.app.state.reviews  # type: ignore[attr-defined]
+        self.keys = {name: make_key(house.place, name) for name in PEOPLE}
+        self.gate = MachineKey.generate()
+        document = json.loads(self.context.roots.read_bytes())
+        document["people"] = [
+            {
+                "id": name, "name": name.title(), "organization": organization, "roles": roles,
+                "emails": [f"{name}@office.example"],
+                "keys": [self._key(self.keys[name].with_suffix(".pub").read_text(encoding="ascii").strip())],
+            }
+            for name, (organization, roles) in PEOPLE.items()
+        ]  # fmt: skip
+        document["gates"] = [{"id": GATE, "keys": [self._key(self.gate.public.line)]}]
+        self.context.roots.write_bytes(canonical(document))
+        for name, (organization, _) in PEOPLE.items():
+            client.app.state.accounts.enrol(self.person(name, organization))  # type: ignore[attr-defined]
+
+    @staticmethod
+    def _key(public: str) -> dict[str, Any]:
+        return {"public": public, "valid_from": "2020-01-01T00:00:00Z", "valid_until": None}
+
+    @staticmethod
+    def person(name: str, organization: str = "") -> Person:
+        return Person(name, name.title(), organization or PEOPLE[name][0], "reviewer")
+
+    def break_glass(self) -> datetime:
+        """What change 1 proposes goes out by the word of two people; returns by when it is to be reviewed."""
+        revision = judgement.revision_of(self.context.store.get_json(judgement.find(self.context, 1, 1).digest))
+        now = datetime.now(UTC).replace(microsecond=0)
+        approvals = []
+        for name in ("reviewer", "ben"):
+            document = build_emergency(
+                revision=revision,
+                target_ref="refs/heads/main",
+                reason="The feed is empty for everybody since noon.",
+                approver=Reviewer(
+                    id=name, name=name.title(), organization=PEOPLE[name][0], role=BREAK_GLASS_ROLE
+                ),
+                policy=f"sha256:{trust.policy(self.context).digest}",
+                times=EmergencyTimes(f"nonce-{name}-0123456789", now, now + timedelta(hours=4), now + DAYS),
+            )  # fmt: skip
+            payload = canonical(document)
+            approvals.append(envelope_from_ssh(payload, sign_with_ssh_key(self.keys[name], pae(payload))))
+        glass: Path = self.house.place / "glass.json"
+        glass.write_bytes(build_break_glass(revision, approvals))
+        mirror = next((self.house.place / "data" / "mirrors" / "tiny").glob("*.git"))
+        emergencies = Emergencies(break_glass=glass)
+        result = gate(None, mirror, {}, self.context.policy, self.context.roots, now, emergencies)
+        assert result.admitted
+        assert not result.reviewed
+        summary = canonical(self.gate.sign(canonical(build_summary(result, gate_id=GATE, now=now))).to_json())
+        sent = self.client.post("/api/v1/gate-decisions", content=summary, headers=CI)
+        assert (sent.status_code, sent.json()["review_by"]) == (201, format_time(now + DAYS)), sent.text
+        return now + DAYS
+
+    def sign(self, name: str, decision: str = "REJECTED") -> None:
+        who = self.person(name)
+        prepared = self.reviews.prepare_statement(1, 1, who, decision)
+        signature = sign_with_ssh_key(self.keys[name], prepared.pae)
+        self.reviews.sign_off(1, 1, who, nonce=prepared.nonce, ssh_signature=signature)
+
+    def owed(self) -> list[tuple[str, bool]]:
+        return [(one.kind, one.overdue) for one in later_reviews.owed(self.context)]
+
+
+@pytest.fixture
+def office(house: Any, client: TestClient) -> Office:
+    house.deliver(client, house.pull(house.branch("quiet", {"README": "words\n"})))
+    finished(client)
+    return Office(house, client)
+
+
+def test_broken_glass_owes_a_review_by_somebody_else(office: Office) -> None:
+    office.sign("cleo")  # before the glass was broken: that review did not look at what went out in a hurry
+    by = office.break_glass()
+    (one,) = later_reviews.owed(office.context)
+    assert (one.kind, one.by, one.overdue, one.change_id, one.n) == ("break-glass", by, False, 1, 1)
+    assert f"{NAME} at" in one.detail
+    assert "broken glass of reviewer and ben" in one.detail or "broken glass of ben and reviewer" in one.detail
+    assert later_reviews.look(office.context, by - timedelta(seconds=1)) == 0
+    assert later_reviews.look(office.context, by) == 1
+    assert later_reviews.look(office.context, by) == 0
+    office.sign("reviewer")  # who broke it does not review it
+    assert office.owed() == [("break-glass", False)]
+    office.sign("cleo", "APPROVED")
+    assert office.owed() == []
+    later_reviews.look(office.context, by)
+    assert [(one.kind, one.settled_at is None) for one in incidents.listed(office.context)] == [
+        (incidents.OVERDUE, False)
+    ]
+
+
+def test_it_is_shown_on_queue_and_log_and_told_by_the_api(office: Office) -> None:
+    browser = office.client
+    browser.get(f"/sign-in?token={browser.app.state.accounts.link('reviewer')}")  # type: ignore[attr-defined]
+    assert "Reviews owed" not in browser.get("/").text
+    by = office.break_glass()
+    for path in ("/", "/log"):
+        page = browser.get(path).text
+        assert "Reviews owed" in page
+        assert f"its full review is due by {format_time(by)}" in page
+        assert ">overdue<" not in page
+    found = browser.get("/api/v1/later-reviews").json()["later_reviews"]
+    assert [(one["kind"], one["overdue"], one["change_id"]) for one in found] == [("break-glass", False, 1)]
+    assert browser.get("/api/v1/later-reviews", headers=CI).status_code in {200, 403}
+
+
+def test_what_went_out_can_still_be_reviewed_when_another_revision_came(office: Office) -> None:
+    office.break_glass()
+    office.house.deliver(office.client, office.house.pull(office.house.branch("quiet", {"README": "other\n"})))
+    finished(office.client, 1, 2)
+    assert office.reviews.revision(1, 1).state is State.SUPERSEDED
+    office.sign("cleo")
+    assert office.owed() == []
+
+
+def test_a_decision_of_before_is_looked_into(office: Office) -> None:
+    by = office.break_glass()
+    with office.context.database.write() as session:
+        session.execute(update(DecisionRow).values(log_index=None, review_by=None))
+    assert office.owed() == []
+    assert later_reviews.look(office.context, by) == 1
+    assert office.owed() == [("break-glass", False)]
