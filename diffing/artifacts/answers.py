@@ -56,6 +56,21 @@ class Forest(_Strict):
     words: dict[_Text, str]
 
 
+class Beside(_Strict):
+    """What stands beside a file's numbers; ``acts`` where a reader of the file follows it."""
+
+    what: Annotated[_Text, Field(min_length=1)]
+    acts: bool
+    words: dict[_Text, _Text]
+
+
+class Wired(_Strict):
+    """The nodes of a graph that only one side has."""
+
+    old: list[_Text]
+    new: list[_Text]
+
+
 class Opened(_Strict):
     """One side after its headers were read."""
 
@@ -67,6 +82,7 @@ class Opened(_Strict):
     ignored: list[_Text]
     forests: dict[_Text, Forest]
     operators: dict[_Text, dict[_Text, _Count]]
+    beside: dict[_Text, Beside]
 
 
 class Opening(_Strict):
@@ -76,6 +92,7 @@ class Opening(_Strict):
     bytes: list[_Count]
     tables: list[bool]
     alike: list[bool]
+    wiring: dict[_Text, Wired]
 
 
 class Outlier(_Strict):

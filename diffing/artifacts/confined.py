@@ -37,6 +37,7 @@ class Compared:
     head: answers.Opened
     tensors: tuple[answers.Tensor, ...]
     heads: answers.Heads | None = None
+    wiring: Mapping[str, answers.Wired] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def compare(
         found = _exposed(parser, beside)
     for tensor in tensors:
         _check_rows(tensor)
-    return Compared(base_side, head_side, tuple(tensors), found)
+    return Compared(base_side, head_side, tuple(tensors), found, opened.wiring)
 
 
 def _check_rows(tensor: answers.Tensor) -> None:

@@ -27,13 +27,18 @@ _WIDE = 8  # columns from which on directions say something
 _FAR_FACTOR = 3.0  # beyond the shift that 99 % of rows stay under
 _FAR_DEVIATIONS = 6.0  # of the logarithm of shifts
 _SHOWN = 10
+_BRANCHES = "branches"  # the tensor that says where the rows of each split of a tree go
 
 
 def findings_of(base: Opened, head: Opened, tensors: Sequence[Tensor], path: str) -> Iterator[Finding]:
     """All findings, in no order."""
     yield from _files(base, head, path)
+    retrained = _retrained(tensors)
     for tensor in tensors:
-        yield from _tensor(tensor, path)
+        if tensor.name in retrained and tensor.status == "changed":
+            yield _regrown(tensor, path)
+        else:
+            yield from _tensor(tensor, path)
     yield from forest_findings(base.forests, head.forests, path)
     yield from operator_findings(base.operators, head.operators, path)
 
@@ -73,6 +78,33 @@ def _files(base: Opened, head: Opened, path: str) -> Iterator[Finding]:
             {"reason": said.reason},
             (_place(path, said.path), said.reason),
         )
+
+
+def _retrained(tensors: Sequence[Tensor]) -> set[str]:
+    """The splits of trees that were grown anew: where leaves and thresholds moved throughout, few splits mean nothing.
+
+    Few features and few shapes of trees repeat: most splits stay as they were although nothing was edited.
+    """
+    known = {tensor.name: tensor for tensor in tensors}
+    found = set()
+    for name in known:
+        prefix = name.removesuffix(_BRANCHES)
+        grown = [known.get(f"{prefix}{one}") for one in ("leaf_value", "threshold")]
+        if name.endswith(_BRANCHES) and all(one and one.status == "changed" and not sparse(one) for one in grown):
+            found |= {name, f"{prefix}split_feature"}
+    return found
+
+
+def _regrown(tensor: Tensor, path: str) -> Finding:
+    return _finding(
+        "tensor-changed", Severity.LOW, tensor, path, f"{tensor.name} changed{_of_values(tensor)}",
+        "Leaves and thresholds moved throughout: the trees were grown anew.",
+        {"old": tensor.old_shape, "new": tensor.new_shape, "changed_share": tensor.changed_share}, "values",
+    )  # fmt: skip
+
+
+def _of_values(tensor: Tensor) -> str:
+    return f": {_share(tensor)}" if tensor.changed_share is not None else ""
 
 
 def _place(path: str, name: str) -> str:

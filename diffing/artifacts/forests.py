@@ -82,6 +82,15 @@ def _features(old: Forest | None, new: Forest, path: str, name: str) -> Iterator
                 "What the trees are given to split on changed.", Location(path or name, symbol=features[0]),
                 {"features": features[:_SHOWN], "count": len(features)}, (path, name, what, *features[:_SHOWN]),
             )  # fmt: skip
+    if not (added or removed) and old.features != new.features:
+        at = next(at for at, name in enumerate(new.features) if old.features[at] != name)
+        yield Finding(
+            "tensor-changed", Severity.MEDIUM, f"The features stand in another order from {new.features[at]} on",
+            "Trees split by the number of a feature: whoever gives the old order now gets other splits.",
+            Location(path or name, symbol=new.features[at]),
+            {"name": new.features[at], "old": old.features[at], "new": new.features[at], "number": at},
+            (path, name, "order", new.features[at]),
+        )  # fmt: skip
     moved = max({*before, *after}, key=lambda one: abs(after.get(one, 0) - before.get(one, 0)), default=None)
     if moved is not None and abs(after.get(moved, 0.0) - before.get(moved, 0.0)) >= _SHIFTED:
         yield Finding(

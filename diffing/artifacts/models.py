@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from diffing._kinds import What, kind_of
 from diffing.artifacts import confined
+from diffing.artifacts.beside import beside_findings, besides, wiring_findings
 from diffing.artifacts.findings import findings_of
 from diffing.artifacts.forests import compact
 from diffing.artifacts.provenance import (
@@ -55,6 +56,8 @@ class ModelDiff:
     ignored: tuple[str, ...]
     heads: answers.Heads | None = None
     provenance: tuple[Provenance, ...] = ()
+    wiring: Mapping[str, Any] = field(default_factory=dict)
+    beside: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def verdict(self) -> Verdict:
@@ -75,6 +78,8 @@ class ModelDiff:
             "tensors": [tensor.to_json() for tensor in self.tensors],
             "forests": dict(self.forests),
             "operators": dict(self.operators),
+            "wiring": dict(self.wiring),
+            "beside": dict(self.beside),
             **({"heads": self.heads.model_dump()} if self.heads else {}),
             "findings": [finding.to_json() for finding in self.findings],
             "refused": [{"path": one.path, "reason": one.reason} for one in self.refused],
@@ -130,7 +135,8 @@ def model_diff(  # noqa: PLR0913 - each is something known beside the two
     result = compare_files(old, new, beside, place=place, progress=progress)
     if base is None and not result.refused:
         result = replace(result, findings=(new_model(place or _only(new) or head.name, result),))
-    same = all(tensor.status == "same" for tensor in result.tensors)
+    apart = result.wiring or result.beside or result.forests
+    same = not apart and all(tensor.status == "same" for tensor in result.tensors)
     known = () if same or result.refused else tuple(_made(new, keys or Keys(), place))
     findings = worst_first([*result.findings, *provenance_findings(known, keys or Keys(), {})])
     return replace(result, provenance=known, findings=tuple(findings))
@@ -188,13 +194,22 @@ def compare_files(
         raise InputError(f"base is {_kinds(found.base)} and head {_kinds(found.head)}: different formats")
     named = beside or confined.Beside()
     compared = [_with_ids(tensor, named.ids, named.base_ids) for tensor in found.tensors]
-    found_here = findings_of(found.base, found.head, compared, place or _only(head))
-    findings = worst_first([*found_here, *head_findings(found.heads, place or _only(head))])
+    where = place or _only(head)
+    findings = worst_first([
+        *findings_of(found.base, found.head, compared, where),
+        *beside_findings(found.base, found.head, where),
+        *head_findings(found.heads, where),
+    ])  # fmt: skip
     forests = _both(found.base.forests, found.head.forests, compact)
     operators = _both(found.base.operators, found.head.operators, _sides)
+    findings = worst_first([*findings, *wiring_findings(found.wiring, where, operators)])
     ignored = tuple(sorted({*found.base.ignored, *found.head.ignored}))
     tensors = tuple(sorted(compared, key=lambda tensor: tensor.name))
-    return ModelDiff(tensors, tuple(findings), refused, forests, operators, ignored, found.heads)
+    wiring = {name: one.model_dump() for name, one in found.wiring.items()}
+    beside_ = besides(found.base, found.head)
+    return ModelDiff(
+        tensors, tuple(findings), refused, forests, operators, ignored, found.heads, wiring=wiring, beside=beside_
+    )
 
 
 def _with_ids(tensor: Tensor, ids: Sequence[str], base_ids: Sequence[str]) -> Tensor:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 MAX_TREES = 100_000
 MAX_FEATURES = 1_000_000
+_DIGEST = 8  # bytes that stand for where the rows of a split go
 
 
 @dataclass
@@ -27,10 +29,18 @@ class Forest:
     thresholds: list[list[float]] = field(default_factory=list)
     gains: list[list[float]] = field(default_factory=list)
     leaves: list[list[float]] = field(default_factory=list)
+    branches: list[list[bytes]] = field(default_factory=list)
     words: dict[str, str] = field(default_factory=dict)
 
-    def add(self, splits: list[int], thresholds: list[float], gains: list[float], leaves: list[float]) -> None:
-        """Take one tree.
+    def add(
+        self,
+        splits: list[int],
+        thresholds: list[float],
+        gains: list[float],
+        leaves: list[float],
+        branches: list[tuple[object, ...]],
+    ) -> None:
+        """Take one tree. ``branches`` say of each split where its rows go: children, missing values, categories.
 
         Raises:
             RefusedError: its parts do not fit each other, or there are more trees than are read.
@@ -38,7 +48,7 @@ class Forest:
         number = len(self.splits)
         if number >= MAX_TREES:
             raise RefusedError(f"more than {MAX_TREES:,} trees")
-        if len(splits) != len(thresholds) or len(leaves) != len(splits) + 1:
+        if not len(splits) == len(thresholds) == len(branches) or len(leaves) != len(splits) + 1:
             raise RefusedError(
                 f"tree {number}: {len(splits)} splits, {len(thresholds)} thresholds, {len(leaves)} leaves"
             )
@@ -48,9 +58,10 @@ class Forest:
         self.thresholds.append(thresholds)
         self.gains.append(gains if len(gains) == len(splits) else [0.0] * len(splits))
         self.leaves.append(leaves)
+        self.branches.append([hashlib.sha256(repr(one).encode()).digest()[:_DIGEST] for one in branches])
 
     def tensors(self) -> list[Tensor]:
-        """The numbers of all trees, one after the other; a row is one value."""
+        """The numbers of all trees, one after the other; a row is one value. ``branches`` hold a digest a split."""
         flat: dict[str, tuple[str, str, list[Any]]] = {
             "leaf_value": ("F64", "<f8", self.leaves),
             "split_feature": ("I64", "<i8", self.splits),
@@ -60,7 +71,8 @@ class Forest:
         for name, (dtype, kind, parts) in flat.items():
             numbers = np.array([number for part in parts for number in part], dtype=kind)
             found.append(keep(name, dtype, (len(numbers),), numbers.tobytes()))
-        return found
+        digests = [one for part in self.branches for one in part]
+        return [*found, keep("branches", "TEXT_digest", (len(digests),), b"".join(digests))]
 
     def summary(self) -> dict[str, Any]:
         """What is compared beside the numbers: features with how often and with what gain they split, and each tree."""

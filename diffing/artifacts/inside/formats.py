@@ -6,7 +6,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from diffing.artifacts.inside import archives, gguf, lightgbm, npy, onnx, pickles, safetensors, scratch, skops, xgboost
+from diffing.artifacts.inside import (
+    archives,
+    beside,
+    gguf,
+    lightgbm,
+    npy,
+    onnx,
+    pickles,
+    safetensors,
+    scratch,
+    skops,
+    xgboost,
+)
+from diffing.artifacts.inside.beside import Beside
 from diffing.artifacts.inside.polyglots import is_pickle
 from diffing.artifacts.inside.words import (
     MAX_HEADER,
@@ -19,8 +32,10 @@ from diffing.artifacts.inside.words import (
 )
 
 if TYPE_CHECKING:
-    from diffing.artifacts.inside.forests import Forest
+    from collections.abc import Mapping
+
     from diffing.artifacts.inside.tensors import Tensor
+    from diffing.artifacts.inside.wiring import Graph
 
 _LFS = b"version https://git-lfs.github.com/spec/"
 _UNSAFE = frozenset(
@@ -42,16 +57,26 @@ _SNIFFED = 4096
 
 @dataclass
 class Side:
-    """What one side holds. ``refused``, ``unsafe`` and ``opaque`` name the file and say why, in one line."""
+    """What one side holds. ``refused``, ``unsafe`` and ``opaque`` name the file and say why, in one line.
+
+    ``graphs`` are those of each file by name, ``beside`` is what stands beside the numbers.
+    """
 
     tensors: dict[str, Tensor] = field(default_factory=dict)
     forests: dict[str, dict[str, Any]] = field(default_factory=dict)
     operators: dict[str, dict[str, int]] = field(default_factory=dict)
+    graphs: dict[str, dict[str, Graph]] = field(default_factory=dict)
+    beside: dict[str, Beside] = field(default_factory=dict)
     kinds: set[str] = field(default_factory=set)
     refused: list[dict[str, str]] = field(default_factory=list)
     unsafe: list[dict[str, Any]] = field(default_factory=list)
     opaque: list[dict[str, str]] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
+
+    def tell(self, name: str, what: str, words: Mapping[str, object], *, acts: bool) -> None:
+        """Take what stands beside the numbers of a file."""
+        if words:
+            self.beside[f"{name or 'model'} {what}"] = Beside(what, acts, beside.words_of(words))
 
     def add(self, prefix: str, found: Tensor) -> None:
         """Take a tensor under its name, with the prefix of its file where a side has several."""
@@ -83,7 +108,9 @@ def open_side(files: list[File]) -> Side:
 def _shards(side: Side, shards: list[File], indices: list[File]) -> None:
     """All safetensors of a side are one model; where one cannot be read, its name is told."""
     try:
-        found = safetensors.read_shards(shards, indices)
+        told: dict[str, object] = {}
+        found = safetensors.read_shards(shards, indices, told)
+        side.tell("", "metadata", told, acts=False)
         _hold_values(found)
         for one in found:
             side.add("", one)
@@ -169,6 +196,7 @@ def _open(side: Side, file: File, kind: str, prefix: str) -> None:
         side.opaque.append({"path": file.name, "reason": reason})
     elif kind == "prose":
         side.ignored.append(file.name)
+        side.tell(file.name, "text", beside.digest_of(file), acts=False)
     elif kind == "archive":
         _archive(side, file, prefix)
     else:
@@ -205,10 +233,14 @@ def _archive(side: Side, file: File, prefix: str) -> None:
         side.add(prefix, one)
     side.forests |= {f"{prefix}{name}": forest for name, forest in found.forests.items()}
     side.operators |= {f"{prefix}{name}": graph for name, graph in found.operators.items()}
+    side.graphs |= {f"{prefix}{name}": graphs for name, graphs in found.graphs.items()}
+    side.beside |= {f"{prefix}{name}": words for name, words in found.beside.items()}
 
 
-def _forest(side: Side, forest: Forest, prefix: str) -> list[Tensor]:
+def _lightgbm(side: Side, file: File, prefix: str) -> list[Tensor]:
+    forest, words = lightgbm.read(file)
     side.forests[prefix or "model"] = forest.summary()
+    side.tell(prefix, "settings", words, acts=False)
     return forest.tensors()
 
 
@@ -228,21 +260,33 @@ def _npy(side: Side, file: File, prefix: str) -> list[Tensor]:
 
 
 def _onnx(side: Side, file: File, prefix: str) -> list[Tensor]:
-    tensors, operators = onnx.read(file)
-    side.operators[prefix or "model"] = operators
-    return tensors
+    model = onnx.read(file)
+    side.operators[prefix or "model"] = dict(sorted(model.operators.items()))
+    side.graphs[prefix] = model.graphs
+    side.tell(prefix, "versions and metadata", model.words, acts=False)
+    return [model.tensors[name] for name in sorted(model.tensors)]
 
 
 def _xgboost(side: Side, file: File, prefix: str) -> list[Tensor]:
-    tensors, forest = xgboost.read(file)
+    tensors, forest, words = xgboost.read(file)
+    side.tell(prefix, "settings", words, acts=False)
     if forest is not None:
         side.forests[prefix or "model"] = forest.summary()
     return tensors
 
 
 def _skops(side: Side, file: File, prefix: str) -> list[Tensor]:
-    del side, prefix
-    return skops.read(file)[0]
+    tensors, words = skops.read(file)
+    side.tell(prefix, "values of the schema", words, acts=True)
+    return tensors
+
+
+def _gguf(side: Side, file: File, prefix: str) -> list[Tensor]:
+    tensors, words = gguf.read(file)
+    for acts in (True, False):
+        part = {name: value for name, value in words.items() if name.startswith("general.") is not acts}
+        side.tell(prefix, "metadata" if acts else "description", part, acts=acts)
+    return tensors
 
 
 def _table(side: Side, file: File, prefix: str) -> list[Tensor]:
@@ -256,8 +300,8 @@ _READERS: dict[str, Any] = {
     "npy": _npy,
     "npz": _npz,
     "onnx": _onnx,
-    "gguf": lambda _, file, __: gguf.read(file),
-    "lightgbm": lambda side, file, prefix: _forest(side, lightgbm.read(file), prefix),
+    "gguf": _gguf,
+    "lightgbm": _lightgbm,
     "xgboost": _xgboost,
     "skops": _skops,
     "table": _table,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ _MAX_DEPTH = 4
 _MAX_RANK = 8
 _STEP, _MOST_STEP = 8, 1 << 16  # what an alignment is a multiple of, and at most
 _SCALARS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+_CODES = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _LIST, _UINT32 = 8, 9, 4
 _PLAIN = {
     0: "F32", 1: "F16", 2: "Q4_0", 8: "Q8_0", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64", 30: "BF16",
@@ -43,6 +45,9 @@ class _Cursor:
             raise RefusedError(f"cut off, or a header of more than {MAX_HEADER:,} bytes")
         self.at += count
         return self._data[self.at - count : self.at]
+
+    def since(self, start: int) -> bytes:
+        return self._data[start : self.at]
 
     def number(self, code: str) -> int:
         return int(struct.unpack(f"<{code}", self.take(struct.calcsize(code)))[0])
@@ -69,8 +74,8 @@ class _Cursor:
             raise RefusedError(f"metadata of the unknown kind {kind}")
 
 
-def read(file: File) -> list[Tensor]:
-    """The tensors of a file, by name; a quantised one that cannot be told as numbers is compared by its bytes.
+def read(file: File) -> tuple[list[Tensor], dict[str, object]]:
+    """The tensors of a file, by name, and its metadata; a quantised one of no known blocks is compared by its bytes.
 
     Raises:
         RefusedError: anything that does not fit together.
@@ -82,32 +87,43 @@ def read(file: File) -> list[Tensor]:
     count, entries = cursor.number("Q"), cursor.number("Q")
     if count > MAX_TENSORS or entries > _MAX_ENTRIES:
         raise RefusedError(f"{count:,} tensors and {entries:,} metadata entries are announced: more than is read")
-    alignment = _metadata(cursor, entries)
+    alignment, metadata = _metadata(cursor, entries)
     infos = [_info(cursor) for _ in range(count)]
     if len({name for name, *_ in infos}) != len(infos):
         raise RefusedError("two tensors have the same name")
     start = -(-cursor.at // alignment) * alignment
     found = [_tensor(file, start, alignment, info) for info in infos]
     _apart(found, start)
-    return sorted(found, key=lambda one: one.name)
+    return sorted(found, key=lambda one: one.name), metadata
 
 
-def _metadata(cursor: _Cursor, entries: int) -> int:
-    """Skip the metadata; returns the alignment of tensors."""
-    alignment, seen = 32, set()
+def _metadata(cursor: _Cursor, entries: int) -> tuple[int, dict[str, object]]:
+    """The alignment of tensors, and every value: a short one as it is, else its digest."""
+    alignment: int = 32
+    seen: dict[str, object] = {}
     for _ in range(entries):
         key = checked_name(cursor.text())
         if key in seen:
             raise RefusedError(f"duplicate key {key!r}")
-        seen.add(key)
         kind = cursor.number("I")
+        start = cursor.at
+        seen[key] = None
         if key == "general.alignment" and kind == _UINT32:
             alignment = cursor.number("I")
             if not _STEP <= alignment <= _MOST_STEP or alignment % _STEP:
                 raise RefusedError(f"an alignment of {alignment}")
         else:
             cursor.skip_value(kind)
-    return alignment
+        seen[key] = _told(kind, cursor.since(start))
+    return alignment, seen
+
+
+def _told(kind: int, raw: bytes) -> object:
+    if kind in _CODES:
+        return struct.unpack(f"<{_CODES[kind]}", raw)[0]
+    if kind == _STRING:
+        return raw[8:].decode("utf-8", "replace")
+    return f"sha256 {hashlib.sha256(raw).hexdigest()[:16]}"
 
 
 def _info(cursor: _Cursor) -> tuple[str, tuple[int, ...], int, int]:

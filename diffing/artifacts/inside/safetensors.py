@@ -22,8 +22,8 @@ _LENGTH = 8
 _INDEX_SUFFIX = ".safetensors.index.json"
 
 
-def read(file: File) -> list[Tensor]:
-    """The tensors of one file, by name.
+def read(file: File, told: dict[str, object] | None = None) -> list[Tensor]:
+    """The tensors of one file, by name; its metadata goes into ``told``.
 
     Raises:
         RefusedError: anything that two readers could understand differently.
@@ -43,19 +43,21 @@ def read(file: File) -> list[Tensor]:
     metadata = document.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise RefusedError("__metadata__ holds something other than text")
+    if told is not None:
+        told.update(metadata)
     start = _LENGTH + length
     found = [_entry(checked_name(name), entry, file, start) for name, entry in document.items()]
     _covered(found, start, file.size)
     return sorted(found, key=lambda one: one.name)
 
 
-def read_shards(files: list[File], indices: list[File]) -> list[Tensor]:
+def read_shards(files: list[File], indices: list[File], told: dict[str, object] | None = None) -> list[Tensor]:
     """The tensors of all shards; with an index, exactly those that it names, where it names them."""
     if len(indices) > 1:
         raise RefusedError("two indices for one model")
     by_name: dict[str, Tensor] = {}
     for file in files:
-        for one in read(file):
+        for one in read(file, told):
             if one.name in by_name:
                 raise RefusedError(f"tensor {one.name!r} is in two shards")
             by_name[one.name] = one

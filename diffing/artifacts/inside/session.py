@@ -8,9 +8,10 @@ what two tables alone would show to whom, ``data`` what two snapshots of trainin
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from diffing.artifacts.inside import around, embeddings, heads, snapshots
+from diffing.artifacts.inside import around, embeddings, heads, snapshots, wiring
 from diffing.artifacts.inside.blocks import digest
 from diffing.artifacts.inside.compare import compare, rounded
 from diffing.artifacts.inside.formats import Side, open_side
@@ -55,7 +56,26 @@ class Session:
             "tables": [bool(old and new and embeddings.fits(old, new)) for old, new in self._pairs],
             "alike": [bool(old and new and embeddings.alike(old, new)) for old, new in self._pairs],
             "bytes": [sum(one.nbytes for one in pair if one) for pair in self._pairs],
+            "wiring": self._wiring(),
         }
+
+    def _wiring(self) -> dict[str, dict[str, list[str]]]:
+        """The graphs of both sides that are connected otherwise, by file; a tensor of another name is the same."""
+        old, new = self._sides["base"], self._sides["head"]
+        shared = sorted(set(old.graphs) & set(new.graphs))
+        moved = [(one, other) for one, other in self._pairs if shared and one and other and one.name != other.name]
+        same = [(one.name, other.name, f"same {digest(one)}") for one, other in moved]
+        labels = ({name: label for name, _, label in same}, {name: label for _, name, label in same})
+        found = {}
+        for name in shared:
+            cut = tuple(
+                {key.removeprefix(name): label for key, label in side.items() if key.startswith(name)}
+                for side in labels
+            )
+            differs = wiring.differing(old.graphs[name], new.graphs[name], (cut[0], cut[1]))
+            if differs is not None:
+                found[name or "model"] = differs
+        return found
 
     def _compare(self, which: list[int]) -> dict[str, Any]:
         return {"tensors": [_result(*self._pairs[number]) for number in which]}
@@ -101,6 +121,7 @@ def _told(side: Side) -> dict[str, Any]:
         "ignored": side.ignored,
         "forests": side.forests,
         "operators": side.operators,
+        "beside": {name: asdict(one) for name, one in side.beside.items()},
     }
 
 

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from diffing.artifacts.inside import npy
 from diffing.artifacts.inside.archives import members
+from diffing.artifacts.inside.beside import flat
 from diffing.artifacts.inside.words import MAX_HEADER, RefusedError, checked_name, strict_json
 
 if TYPE_CHECKING:
@@ -14,14 +16,17 @@ if TYPE_CHECKING:
     from diffing.artifacts.inside.words import File
 
 _SCHEMA = "schema.json"
+_LAYERS = frozenset({"content", "attrs"})
+_CHANCE = frozenset({"__id__", "protocol", "_skops_version"})  # addresses and versions: no part of a model
+_LONGEST = 200
 _BUILTINS = frozenset(
     {"dict", "list", "set", "tuple", "str", "int", "float", "bool", "complex", "slice", "bytes", "bytearray", "json"}
 )
 _REFUSED_LOADERS = frozenset({"FunctionNode", "MethodNode", "PartialNode", "OperatorFuncNode", "TypeNode"})
 
 
-def read(file: File) -> tuple[list[Tensor], dict[str, Any]]:
-    """The arrays by member name, and the types that the schema names.
+def read(file: File) -> tuple[list[Tensor], dict[str, object]]:
+    """The arrays by their place in the schema (members are called by addresses), and all else that the schema says.
 
     Raises:
         RefusedError: a type or function that is not on the list, or a member that is no array.
@@ -31,16 +36,33 @@ def read(file: File) -> tuple[list[Tensor], dict[str, Any]]:
     if schema is None or schema.size > MAX_HEADER:
         raise RefusedError(f"no {_SCHEMA}, or one larger than is read")
     types: set[str] = set()
-    _walk(strict_json(schema.file.read(schema.offset, schema.size), _SCHEMA), types)
+    document = strict_json(schema.file.read(schema.offset, schema.size), _SCHEMA)
+    _walk(document, types)
     unknown = sorted(name for name in types if not _listed(name))
     if unknown:
         raise RefusedError(f"the type {unknown[0]} is not on the list of plain data ({len(unknown)} such types)")
+    words, places = _placed(document)
     tensors = []
     for name, member in found.items():
         if not name.endswith(".npy"):
             raise RefusedError(f"member {name!r} is no array: only arrays in NumPy's format are read")
-        tensors.append(npy.read(member.file, name, member.offset, member.size))
-    return tensors, {"types": sorted(types)}
+        tensors.append(npy.read(member.file, places.get(name) or name, member.offset, member.size))
+    return tensors, words
+
+
+def _placed(document: Any) -> tuple[dict[str, object], dict[str, str]]:  # noqa: ANN401 - parsed JSON
+    """Every value of the schema by its place, and the place of each member that it names."""
+    words: dict[str, object] = {}
+    places: dict[str, str] = {}
+    for path, value in flat(document):
+        *above, key = path.split(".")
+        place = ".".join(part for part in above if part not in _LAYERS)
+        if key == "file" and isinstance(value, str):
+            places.setdefault(value, checked_name(place[-_LONGEST:]) if place else "")
+        elif key not in _CHANCE:
+            words[f"{place}.{key}" if place and key not in _LAYERS else place or key] = value
+    taken = Counter(places.values())
+    return words, {name: place for name, place in places.items() if taken[place] == 1}
 
 
 def _walk(root: Any, types: set[str]) -> None:  # noqa: ANN401 - parsed JSON

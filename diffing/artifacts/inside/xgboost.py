@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diffing.artifacts.inside import ubjson
+from diffing.artifacts.inside.beside import flat
 from diffing.artifacts.inside.forests import MAX_FEATURES, Forest, checked_features
 from diffing.artifacts.inside.scratch import keep
 from diffing.artifacts.inside.words import MAX_HEADER, RefusedError, strict_json
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 
 _LEAF = -1
 _LONGEST_WORD = 400
+_CATEGORIES = ("categories_nodes", "categories_segments", "categories_sizes", "categories")
 
 
-def read(file: File) -> tuple[list[Tensor], Forest | None]:
-    """The model's numbers, and its trees where it has some.
+def read(file: File) -> tuple[list[Tensor], Forest | None, dict[str, object]]:
+    """The model's numbers, its trees where it has some, and what else it says.
 
     Raises:
         RefusedError: no such model.
@@ -37,7 +39,7 @@ def read(file: File) -> tuple[list[Tensor], Forest | None]:
         raise RefusedError("feature_names is no list")
     if booster.get("name") == "gblinear":
         weights = _part(_part(booster, "model", dict), "weights", list)
-        return [keep("weights", "F64", (len(weights),), _numbers(weights, "weights").tobytes())], None
+        return [keep("weights", "F64", (len(weights),), _numbers(weights, "weights").tobytes())], None, _beside(learner)
     model = booster if "model" in booster else _part(booster, "gbtree", dict)
     forest = Forest(checked_features(names))
     objective = learner.get("objective")
@@ -50,7 +52,21 @@ def read(file: File) -> tuple[list[Tensor], Forest | None]:
         _tree(forest, tree, number)
     dropped = booster.get("weight_drop")
     more = [] if dropped is None else [keep("weight_drop", "F64", (len(dropped),), _numbers(dropped, "dart").tobytes())]
-    return [*forest.tensors(), *more], forest
+    classes = _numbers(_part(model, "model", dict).get("tree_info") or [], "tree_info")
+    if classes.any():
+        more.append(keep("tree_info", "F64", (len(classes),), classes.tobytes()))
+    return [*forest.tensors(), *more], forest, _beside(learner) | dict(flat(_rest(model), "booster"))
+
+
+def _beside(learner: dict[str, Any]) -> dict[str, object]:
+    """What a learner says beside its trees and their names: its objective's settings, attributes, categories."""
+    known = {"feature_names", "gradient_booster", "learner_model_param"}
+    return dict(flat({key: value for key, value in learner.items() if key not in known}))
+
+
+def _rest(model: dict[str, Any]) -> dict[str, Any]:
+    inner = model["model"]
+    return {key: value for key, value in inner.items() if key not in ("trees", "tree_info", "iteration_indptr")}
 
 
 def _tree(forest: Forest, tree: Any, number: int) -> None:  # noqa: ANN401 - parsed JSON
@@ -61,7 +77,40 @@ def _tree(forest: Forest, tree: Any, number: int) -> None:  # noqa: ANN401 - par
     if not len(left) == len(feature) == len(value) == len(gain):
         raise RefusedError(f"tree {number}: its lists have different lengths")
     inner = left != _LEAF
-    forest.add(feature[inner].tolist(), value[inner].tolist(), gain[inner].tolist(), value[~inner].tolist())
+    parameters = tree.get("tree_param")
+    if isinstance(parameters, dict) and str(parameters.get("size_leaf_vector", "0")) not in ("0", "1"):
+        raise RefusedError(f"tree {number} has a vector in each leaf: not read")
+    forest.add(
+        feature[inner].tolist(),
+        value[inner].tolist(),
+        gain[inner].tolist(),
+        value[~inner].tolist(),
+        _branches(tree, left.tolist(), inner, number),
+    )
+
+
+def _branches(tree: dict[str, Any], left: list[int], inner: Any, number: int) -> list[tuple[object, ...]]:  # noqa: ANN401 - a mask
+    """Of each split its children, where missing values go, its kind, and its categories."""
+    sides = [_whole(tree, name, number, len(left)) for name in ("right_children", "default_left", "split_type")]
+    places, starts, counts, all_ = (_whole(tree, name, number, None) for name in _CATEGORIES)
+    if not len(places) == len(starts) == len(counts):
+        raise RefusedError(f"tree {number}: its lists of categories have different lengths")
+    categories = {node: all_[start : start + count] for node, start, count in zip(places, starts, counts, strict=True)}
+    return [
+        (left[node], *(side[node] for side in sides), categories.get(node, []))
+        for node in np.flatnonzero(inner).tolist()
+    ]
+
+
+def _whole(tree: dict[str, Any], name: str, number: int, length: int | None) -> list[int]:
+    """A list of whole numbers, of as many as there are nodes; zeros where an older version left it out."""
+    found = tree.get(name)
+    if found is None:
+        return [0] * (length or 0)
+    numbers: list[int] = _numbers(_part(tree, name, list), f"tree {number}").astype("<i8").tolist()
+    if length is not None and len(numbers) != length:
+        raise RefusedError(f"tree {number}: its lists have different lengths")
+    return numbers
 
 
 def _numbered(learner: dict[str, Any]) -> list[str]:

@@ -71,10 +71,19 @@ def tarred(members: dict[str, bytes], *, kind: bytes = tarfile.REGTYPE, target: 
 
 
 def gguf(
-    tensors: list[tuple[str, list[int], int, bytes]], *, count: int | None = None, entries: int = 0, offset: int = 0
+    tensors: list[tuple[str, list[int], int, bytes]],
+    *,
+    count: int | None = None,
+    entries: int = 0,
+    offset: int = 0,
+    words: dict[str, str] | None = None,
 ) -> bytes:
     """A GGUF file of (name, shape fastest first, type, bytes); ``count`` and ``entries`` may lie."""
-    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors) if count is None else count, entries)
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors) if count is None else count, entries + len(words or {}))
+    for key, word in (words or {}).items():
+        head += b"".join(
+            (struct.pack("<Q", len(key)), key.encode(), struct.pack("<IQ", 8, len(word.encode())), word.encode())
+        )
     body = b""
     for name, shape, kind, raw in tensors:
         body += b"\0" * (-len(body) % 32)
@@ -116,19 +125,42 @@ def onnx(initialisers: list[bytes], operators: list[str], constants: dict[str, A
     return field(1, 8) + field(7, graph)
 
 
-def lightgbm(features: list[str], trees: list[tuple[list[int], list[float], list[float]]]) -> bytes:
-    """LightGBM's text of (split features, thresholds, leaf values)."""
+def onnx_node(
+    operator: str, takes: list[str], gives: str, *, words: dict[str, str] | None = None, graph: bytes = b""
+) -> bytes:
+    """A NodeProto as a field of its graph; ``words`` are attributes of text, ``graph`` one that it runs."""
+    node = b"".join(field(1, name) for name in takes) + field(2, gives) + field(4, operator)
+    for name, word in (words or {}).items():
+        node += field(5, field(1, name) + field(4, word))
+    return field(1, node + (field(5, field(1, "then_branch") + field(6, graph)) if graph else b""))
+
+
+def onnx_graph(nodes: list[bytes], tensors: dict[str, Array], takes: list[str], gives: list[str]) -> bytes:
+    """A GraphProto."""
+    graph = b"".join(nodes) + b"".join(field(5, onnx_tensor(name, array)) for name, array in tensors.items())
+    return graph + b"".join(
+        field(number, field(1, name)) for number, names in ((11, takes), (12, gives)) for name in names
+    )
+
+
+def lightgbm(
+    features: list[str], trees: list[tuple[list[int], list[float], list[float]]], more: str = "", tail: str = ""
+) -> bytes:
+    """LightGBM's text of (split features, thresholds, leaf values); ``more`` goes into each tree, ``tail`` behind."""
     lines = ["tree", "version=v4", "num_class=1", f"max_feature_idx={len(features) - 1}", "objective=lambdarank"]
     lines += [f"feature_names={' '.join(features)}", ""]
     for number, (splits, thresholds, leaves) in enumerate(trees):
         lines += [f"Tree={number}", f"num_leaves={len(leaves)}", "num_cat=0"]
         lines += [f"split_feature={' '.join(map(str, splits))}", f"split_gain={' '.join('1' for _ in splits)}"]
-        lines += [f"threshold={' '.join(map(str, thresholds))}", f"leaf_value={' '.join(map(str, leaves))}", ""]
-    return "\n".join([*lines, "end of trees", ""]).encode()
+        lines += [f"threshold={' '.join(map(str, thresholds))}", f"leaf_value={' '.join(map(str, leaves))}"]
+        lines += [*([more] if more else []), ""]
+    return "\n".join([*lines, "end of trees", tail]).encode()
 
 
-def xgboost(features: list[str], trees: list[tuple[list[int], list[float], list[float]]]) -> dict[str, Any]:
-    """XGBoost's document of chains: each split's left child is a leaf."""
+def xgboost(
+    features: list[str], trees: list[tuple[list[int], list[float], list[float]]], **more: Any
+) -> dict[str, Any]:
+    """XGBoost's document of chains: each split's left child is a leaf; ``more`` goes into each tree."""
     documents = []
     for splits, thresholds, leaves in trees:
         inner, total = len(splits), 2 * len(splits) + 1
@@ -139,6 +171,7 @@ def xgboost(features: list[str], trees: list[tuple[list[int], list[float], list[
                 "split_indices": splits + [0] * (total - inner),
                 "split_conditions": thresholds + leaves,
                 "loss_changes": [1.0] * inner + [0.0] * (total - inner),
+                **more,
             }
         )
     booster = {"name": "gbtree", "model": {"trees": documents}}
@@ -188,6 +221,26 @@ def pickle_that_is_safetensors() -> bytes:
     length = int.from_bytes(b"(l.\0\0\0\0\0", "little")
     header = b'{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}'
     return struct.pack("<Q", length) + header.ljust(length) + b"\1"
+
+
+def crowded_zip(members: int) -> bytes:
+    """An archive of that many empty members: its directory alone would fill the memory of whoever reads it whole."""
+    name = b"a%07d.npy"
+    local = [struct.pack("<4s5H3I2H", b"PK\3\4", 20, 0, 0, 0, 0, 0, 0, 0, 12, 0) + name % at for at in range(members)]
+    listed = [
+        struct.pack("<4s6H3I5H2I", b"PK\1\2", 20, 20, 0, 0, 0, 0, 0, 0, 0, 12, 0, 0, 0, 0, 0, at * 42) + name % at
+        for at in range(members)
+    ]
+    start, size = 42 * members, 58 * members
+    end = struct.pack("<4sQ2H2I4Q", b"PK\6\6", 44, 45, 45, 0, 0, members, members, size, start)
+    end += struct.pack("<4sIQI", b"PK\6\7", 0, start + size, 1)
+    most = (0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF)
+    return b"".join([*local, *listed, end, struct.pack("<4s2H2H2IH", b"PK\5\6", 0, 0, *most, 0)])
+
+
+def many_tensors(count: int) -> bytes:
+    """A safetensors file whose header names that many tensors."""
+    return framed(b"{" + b",".join(b'"%d":0' % at for at in range(count)) + b"}")
 
 
 def bomb(megabytes: int) -> bytes:

@@ -112,6 +112,24 @@ OTHERS = {
     ),
     "lightgbm cut": ("a.lgb", building.lightgbm(["x"], [([0], [1.0], [0.0, 1.0])])[:-15], "end of trees"),
     "lightgbm leaves": ("a.lgb", building.lightgbm(["x"], [([0], [1.0], [0.0])]), "1 leaves"),
+    "lightgbm children": (
+        "a.lgb", building.lightgbm(["x"], [([0], [1.0], [0.0, 1.0])], "left_child=-1 -2"), "other than its 1 splits",
+    ),
+    "lightgbm categories": (
+        "a.lgb",
+        building.lightgbm(
+            ["x"], [([0], [0.0], [0.0, 1.0])], "decision_type=1\ncat_boundaries=0 9\ncat_threshold=1"
+        ),
+        "categories that there are not",
+    ),
+    "lightgbm linear": (
+        "a.lgb", building.lightgbm(["x"], [([0], [1.0], [0.0, 1.0])], "is_linear=1"), "a linear model in each leaf",
+    ),
+    "xgboost vectors": (
+        "a.ubj",
+        building.ubjson(building.xgboost(["x"], [([0], [1.0], [0.0, 1.0])], tree_param={"size_leaf_vector": "3"})),
+        "a vector in each leaf",
+    ),
     "lightgbm feature": ("a.lgb", building.lightgbm(["x"], [([5], [1.0], [0.0, 1.0])]), "a feature that there is not"),
     "xgboost": ("a.ubj", building.ubjson({"learner": 3}), "no XGBoost model"),
     "ubjson length": ("a.ubj", b"{L" + struct.pack(">q", 1 << 60), "beyond the end"),
@@ -138,6 +156,7 @@ OTHERS = {
     "tar in zip": ("a.zip", building.zipped({"m/b.tar": bytes(1024)}), "archive within an archive: 'b.tar'"),
     "zip in tar": ("a.tar", building.tarred({"b.zip": building.zipped({"c.npy": building.npy(ONE)})}), "within"),
     "packed in zip": ("a.zip", building.zipped({"b.tar.gz": b"\x1f\x8b\0\0"}), "a packed file: hand it in unpacked"),
+    "a crowd in a zip": ("a.npz", building.crowded_zip(200_000), "a directory of 11,600,000 bytes, for more than"),
     "packed": ("a.npy.gz", b"\x1f\x8b\0\0", "a packed file: hand it in unpacked, or as ZIP or TAR"),
     "an empty tar": ("a.tar", bytes(10240), "no TAR archive that can be read: it is empty"),
     "a shard short": (
@@ -199,6 +218,10 @@ def test_a_pickle_is_listed_and_never_loaded(name: str, tmp_path: Path, between:
     assert [one.path for one in result.refused] == [name]
     assert not trace.exists()
     assert trace.parent.is_dir()
+
+
+def test_a_header_of_ten_million_tensors_is_refused_by_its_length(tmp_path: Path) -> None:
+    refused(opened(tmp_path, "m.safetensors", building.many_tensors(10_000_000)), "a header of 118,888,891 bytes")
 
 
 def test_the_trap_of_these_tests_would_have_sprung(tmp_path: Path) -> None:
