@@ -8,6 +8,7 @@ checkpoint would not.
 from __future__ import annotations
 
 import functools
+import re
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -58,6 +59,7 @@ REVOCATIONS_INTERVAL = timedelta(hours=24)
 _PANEL = "panel"
 _WITNESS_SECONDS = 20.0
 _LIST_LIMIT = 8 << 20
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _NEAR_THE_END = 1 << 16  # entries; what a killed process left without a proof is not further back
 
 
@@ -235,6 +237,8 @@ def revoke(
     Raises:
         InputError: it is revoked already, or no SHA-256.
     """
+    if not _SHA256.fullmatch(sha256):
+        raise InputError(f"{sha256[:80]!r}: not a SHA-256, which is 64 hexadecimal digits in small letters")
     with context.exclusive("revocations"):
         return _revoke(context, Revoked(kind, sha256, since, reason, before))
 
