@@ -607,16 +607,16 @@ def test_both_refuse_another_spelling_at_step_one(vector: Path, name: str) -> No
 
 
 @pytest.mark.parametrize("vector", ["plain"], indirect=True)
-def test_every_byte_of_a_small_bundle_has_a_meaning(vector: Path) -> None:
-    """Another bit in any byte is refused by the verifier, and, in every 37th, by the gate at the same step."""
+@pytest.mark.parametrize("part", range(4))
+def test_every_byte_of_a_small_bundle_has_a_meaning(vector: Path, part: int) -> None:
+    """Another bit in any byte is refused, by the verifier and by the gate at the same step."""
     data = (vector / "bundle.json").read_bytes()
-    for at in range(len(data)):
+    for at in range(part, len(data), 4):
         mutated = bytearray(data)
         mutated[at] ^= 32 if at % 2 else 1  # the other case, or another digit or letter
         step = by_itself(vector, bytes(mutated))
         assert step is not None, (at, data[max(0, at - 40) : at + 40])
-        if at % 37 == 0:
-            assert step == by_gate(vector, bytes(mutated)), (at, data[max(0, at - 40) : at + 40])
+        assert step == by_gate(vector, bytes(mutated)), (at, data[max(0, at - 40) : at + 40])
 
 
 @pytest.mark.parametrize("vector", ["followed"], indirect=True)
