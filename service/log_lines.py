@@ -44,11 +44,12 @@ def _stop(payload: bytes) -> str:
     return f"the lane {predicate.lane} has stopped: {predicate.reason}"
 
 
-_BY_DIGEST = {
+BY_DIGEST = {
     "evidence": "a piece of evidence, before it was signed for",
     "panel": "a commitment to a panel, before it was used",
     "key": "a signer's key, before it signed",
     "revocations": "a list of what is revoked",
+    "roots": "an update of who counts, and by which keys",
     "gate": "what a gate decided",
     "rollout": "what a platform says it rolled out",
     "incident": "an incident, or that one is settled",
@@ -129,7 +130,7 @@ def _line(index: int, entry: bytes) -> LogLine:
         document = parse_json(entry, f"log entry {index}")
         kind = str(document["type"])
         if "envelope" not in document:
-            return LogLine(index, kind, str(document["digest"]), _BY_DIGEST.get(kind, kind))
+            return LogLine(index, kind, str(document["digest"]), BY_DIGEST.get(kind, kind))
         payload = Envelope.from_json(document["envelope"]).payload
         if kind == CARRY_LEAF:
             return LogLine(index, kind, digest(payload), _carried(read_carry(payload)))
