@@ -52,6 +52,7 @@ class Job:
     base_artifacts_digest: str | None
     audit_digest: str | None
     error_public: str | None
+    workflow_id: str  # of the review that goes on: another one, once a held revision was let through
 
 
 def job(database: Database, revision_id: int) -> Job:
@@ -156,6 +157,7 @@ def _job(revision: RevisionRow, change: Change) -> Job:
         base_artifacts_digest=revision.base_artifacts_digest,
         audit_digest=revision.audit_digest,
         error_public=revision.error_public,
+        workflow_id=revision.workflow_id,
     )
 
 

@@ -225,9 +225,10 @@ def _fail(revision_id: int, error: Json) -> Json:
 
 @_step("superseded")
 def _superseded(revision_id: int) -> Json:
-    """Whether this workflow has nothing more to do: held, it goes on as another one."""
+    """Whether this workflow has nothing more to do: held, it goes on as another one, maybe by now."""
+    job = progress.job(_context().database, revision_id)
     left = {State.SUPERSEDED, State.HELD, State.OUTSIDE}
-    return {"superseded": progress.job(_context().database, revision_id).state in left}
+    return {"superseded": job.state in left or job.workflow_id != DBOS.workflow_id}
 
 
 @_step("announce")

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from house import NAME, House, finished, until
 
 from evidence import RepositoryError
-from service import confirming, progress
+from service import arrivals, confirming, progress, steps
 from service.app import create_app
 from service.life import State
 from service.outward import UnansweredError
@@ -235,6 +235,28 @@ def test_the_whole_way_from_a_host_that_fails_first_over_a_held_fork_to_a_verdic
         assert until(client, lambda view: view.state is not State.RECEIVED).state is State.HELD
         client.app.state.reviews.let_through(1, 1, Person("reviewer", "R", "O", "reviewer"))  # type: ignore[attr-defined]
         assert finished(client).state is State.READY
+
+
+@pytest.mark.sandbox
+def test_who_lets_through_at_once_begins_one_review_and_not_two(
+    house: Any, host: CodeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A review that was held ends, also where somebody has let it through before it looks."""
+    head = house.branch("topic", {"README": "words\n"})
+    host.documents[PULL] = pull(house, head, head={"ref": "x", "sha": head, "repo": {"full_name": "stranger/ranker"}})
+    whole = steps.fetch
+
+    def fetch(context: Any, revision_id: int) -> None:
+        whole(context, revision_id)
+        if progress.job(context.database, revision_id).state is State.HELD:
+            arrivals.approve(context.database, 1, 1, "reviewer")
+
+    monkeypatch.setattr(steps, "fetch", fetch)
+    with TestClient(create_app(house.settings)) as client:
+        deliver(house, client, pull(house, head))
+        assert finished(client).state is State.READY
+        happened = [event.what for event in client.app.state.reviews.revision(1, 1).timeline]  # type: ignore[attr-defined]
+    assert (happened.count("diffed"), happened.count("failed")) == (1, 0)
 
 
 @pytest.fixture
