@@ -265,7 +265,8 @@ def parse_roots(data: bytes, what: str = "roots") -> Roots:
         witnesses = [key for key in quorum.witnesses.values() if key.kind == ED25519_COSIGNATURE]
         keys += [PublicKey.from_ed25519(key.public) for key in witnesses]
     _no_key_twice(keys, f"{what}: one key in two places:")
-    _no_twice([one for person in people for one in sorted(person.accounts)], f"{what}: two people with the account")
+    called = [sorted(person.accounts | {fold_name(person.id)}) for person in people]  # `Roots.by_account` takes both
+    _no_twice([one for names in called for one in names], f"{what}: two people with the account or id")
     plan = document.administration
     if plan is not None and plan.threshold > sum("administrator" in one.roles and bool(one.keys) for one in people):
         raise PolicyError(f"{what}: fewer administrators than its threshold; nobody could change it")

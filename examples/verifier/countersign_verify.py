@@ -1122,6 +1122,10 @@ class Verification:
         need(len(set(bare)) == len(bare), "one key in two places of the roots")
         ids = [fold(person["id"]) for person in roots["people"]]
         need(len(set(ids)) == len(ids), "two people of one id in the roots")
+        emails = [one for person in roots["people"] for one in {fold_email(one) for one in person.get("emails", ())}]
+        need(len(set(emails)) == len(emails), "two people of one address in the roots")
+        called = [{fold(one) for one in (person["id"], *person.get("accounts", ()))} for person in roots["people"]]
+        need(len(set().union(*called)) == sum(map(len, called)), "one account or id of two people in the roots")
         ids = [fold(lane["id"]) for lane in roots.get("build_lanes", ())]
         need(len(set(ids)) == len(ids), "two lanes of one id in the roots")
         for signoff in self.bundle["signoffs"]:

@@ -25,6 +25,7 @@ from signoff import (
     Envelope,
     PasskeyScope,
     PublicKey,
+    SignatureKind,
     challenge,
     envelope_from_passkey,
     pae,
@@ -314,6 +315,44 @@ def test_the_gate_refuses_a_passkey_used_at_another_origin(world: World) -> None
     refused = world.gate().refused
     assert refused is not None
     assert (refused.name, "origin" in refused.detail) == ("signatures", True)
+
+
+def test_the_gate_refuses_an_assertion_replayed_beside_another_statement(world: World) -> None:
+    """The assertion is real, its owner was verified, and its signature holds: of the statement it was made for."""
+    sign_by_passkey(world)
+    first = json.loads(world.bundle.read_bytes())["signoffs"][0]["envelope"]
+    assertion = Envelope.from_json(first).assertion
+    payload = world.payload(validity=replace(world.validity(), nonce="nonce-9876543210-again"))
+    replayed = replace(Envelope.from_json(first), payload=payload)
+    assert assertion is not None
+    ES256.key.verify_passkey(replayed.signature, assertion.signed)
+    world.write([world.log_signoff(replayed)])
+    assert_refused_at_two(world, "the passkey signed another statement")
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [(UP, "did not verify its owner (PIN, finger or face)"), (UV, "nobody touched"), (UP | UV | BS, "backed up")],
+)
+def test_the_gate_refuses_a_passkey_that_did_not_verify_its_owner(world: World, flags: int, words: str) -> None:
+    """Signed by the enrolled key over these very bytes, and logged; only the owner was not there, or not verified."""
+    world.people[0]["keys"] = [world.key_entry(ES256.key.line)]
+    payload = world.payload()
+    for given_flags in (UP | UV, flags):
+        assertion, signature = ES256.asked(pae(payload), flags=given_flags)
+        envelope = Envelope(payload, SignatureKind.WEBAUTHN, signature, ES256.key.fingerprint, assertion)
+        world.write([world.log_signoff(envelope)])
+        if given_flags == UP | UV:
+            assert world.gate().admitted  # so it is the flag, and nothing else
+    assert_refused_at_two(world, words)
+
+
+def assert_refused_at_two(world: World, words: str) -> None:
+    refused = world.gate().refused
+    assert refused is not None
+    assert (refused.number, refused.name) == (2, "signatures")
+    assert words in refused.detail
+    assert world.verified() == (2, 2)
 
 
 def _url(data: bytes) -> str:

@@ -80,6 +80,9 @@ def test_a_key_ends_at_its_end() -> None:
         (roots(person(keys=[key(LOG_AS_PERSON.line)])), "one key in two places"),
         (roots(person(), person("RITA ", emails=[])), "two people with the id"),
         (roots(person(), person("rolf", emails=["Rita+x@review.example"])), "two people with the address"),
+        (roots(person(accounts=["git-r"]), person("rolf", accounts=["GIT-R"])), "with the account or id git-r"),
+        (roots(person(), person("rolf", accounts=[" Rita"])), "with the account or id rita"),
+        (roots(person(accounts=["rolf"]), person("rolf")), "with the account or id rolf"),
         (roots(person(keys=[key(start="2026-01-01")])), "String should match"),
         (roots(person(keys=[key(end="2026-01-01T00:00:00Z")])), "ends before"),
         (roots(person(keys=[key("ssh-dss AAAA")])), "public key|not accepted|ends too early|rita"),
@@ -96,6 +99,11 @@ def test_a_key_ends_at_its_end() -> None:
 def test_a_roots_file_that_contradicts_itself_is_refused(data: bytes, complaint: str) -> None:
     with pytest.raises(PolicyError, match=complaint):
         parse_roots(data)
+
+
+def test_ones_own_id_may_be_ones_account_too() -> None:
+    known = parse_roots(roots(person(accounts=["RITA", "rita-on-git"]), person("rolf")))
+    assert known.by_account("Rita") == known.by_account("rita-on-git") == known.person("rita")
 
 
 def test_a_person_signs_in_their_own_roles_only() -> None:

@@ -527,6 +527,13 @@ ROOTS: dict[str, tuple[Callable[[Any], object], int | None]] = {
         2,
     ),
     "one id of two people": (lambda roots: roots["people"][1].update(id=" RITA "), 2),
+    "one address of two people": (lambda roots: roots["people"][1].update(emails=["Rita+x@review.example"]), 2),
+    "one account of two people": (
+        lambda roots: [person.update(accounts=["both"]) for person in roots["people"]],
+        2,
+    ),
+    "an id that is another's account": (lambda roots: roots["people"][1].update(accounts=["Rita"]), 2),
+    "an id that is one's own account": (lambda roots: roots["people"][0].update(accounts=["Rita"]), None),
     "another role": (lambda roots: roots["people"][0].update(roles=["auditor"]), 2),
     "one role more": (lambda roots: roots["people"][0].update(roles=["auditor", "reviewer"]), None),
     "a passkey outside its domain": (
