@@ -6,11 +6,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
+from sqlalchemy import select
 
 from evidence import InputError, canonical, digest
-from service import incidents, later_reviews, ledger, root_changes, trust
+from service import hands, incidents, later_reviews, ledger, root_changes, trust
 from service.arrivals import now
-from service.database import DecisionRow
+from service.database import DecisionRow, RevisionRow
 from signoff import CLOCK_SKEW, Envelope, format_time, gate_leaf, verify_summary
 
 if TYPE_CHECKING:
@@ -56,10 +57,26 @@ def take(context: Context, content: bytes, platform: str) -> Taken:
     if differs:
         detail = f"{gate.id} decided by another {' and another '.join(differs)} than this reviewer's"
         incidents.open_incident(context, incidents.OTHER_FILES, digest(kept), detail, now())
+    own = _own_change(context, summary)
+    if own:
+        detail = f"{' and '.join(own)} broke the glass for a change that they had a hand in"
+        incidents.open_incident(context, incidents.OWN_CHANGE, digest(kept), detail, now())
     if broken is not None:
         log.warning("gate decision to be looked at", gate=gate.id, envelope=digest(kept), differs=differs)
     owed = later_reviews.review_by(summary)
     return Taken(index, summary.passed, None if owed is None else format_time(owed), differs, index >= size)
+
+
+def _own_change(context: Context, summary: Summary) -> list[str]:
+    """Those who broke the glass for a change that they had a hand in, as this server knows and their gate did not."""
+    broken = summary.break_glass
+    if broken is None or not broken.admits or summary.revision is None:
+        return []
+    with context.database.read() as session:
+        wanted = select(RevisionRow.people_digest).where(RevisionRow.digest == summary.revision)
+        lists = session.scalars(wanted).all()
+    breakers = [one.id for one in broken.people]
+    return sorted({who for made in lists for who in hands.makers(context, made, breakers, unknown=False)})
 
 
 def _remember(context: Context, named: Digest, platform: str, summary: Summary, index: int) -> None:

@@ -37,6 +37,7 @@ UNDECIDED = "rollout-without-decision"
 NOT_ROLLED_OUT = "decision-without-rollout"
 OTHER_FILES = "decision-by-other-files"
 OVERDUE = "review-overdue"
+OWN_CHANGE = "own-change-let-out"
 
 _DAY = timedelta(hours=24)
 _MINUTE = timedelta(minutes=1)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import select
 
-from evidence import ConflictError, CountersignError
-from service import incidents, ledger, trust
+from evidence import ConflictError
+from service import hands, incidents, ledger, trust
 from service.arrivals import now
 from service.database import Change, DecisionRow, RevisionRow, SignoffRow, StatementRow
 from service.views import OwedReview
-from signoff import Envelope, fold_email, format_time, gate_leaf, parse_time, read_statement, read_summary
+from signoff import Envelope, format_time, gate_leaf, parse_time, read_statement, read_summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -188,23 +188,7 @@ def _reviewed(context: Context, session: Session, place: _Place, after: int, bre
         .where(RevisionRow.change_id == place.change_id, RevisionRow.n == place.n, SignoffRow.log_index > after)
     ).all()
     signers = {person for person, payload in rows if _EXPEDITED not in payload} - set(breakers)
-    return bool(signers - _makers(context, place, signers))
-
-
-def _makers(context: Context, place: _Place, people: Iterable[str]) -> set[str]:
-    """Those of these people who had a hand in a revision, or of whom nobody can say; none once that was removed."""
-    known = trust.roots(context)
-    try:
-        made = context.store.get_json(place.people) if place.people is not None else []
-    except CountersignError:
-        return set()  # removed once it had been kept for as long as it has to be
-    emails = {fold_email(one["email"]) for one in made}
-    found = set()
-    for one in people:
-        person = known.person(one)
-        if person is None or not person.emails or person.emails & emails:
-            found.add(one)
-    return found
+    return bool(signers - hands.makers(context, place.people, signers))
 
 
 def _look_into(context: Context) -> None:

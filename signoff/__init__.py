@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         EmergencyTimes,
         build_break_glass,
         build_emergency,
+        read_bundle_people,
         read_bundle_revision,
         read_emergency,
     )
@@ -343,6 +344,7 @@ __all__ = [
     "policy_facts",
     "read_build",
     "read_bundle",
+    "read_bundle_people",
     "read_bundle_revision",
     "read_carry",
     "read_data",

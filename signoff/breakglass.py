@@ -18,8 +18,9 @@ from evidence import Digest, InputError, PolicyError, Revision, canonical, parse
 from signoff._build import verify_by
 from signoff._strict import Line, Sha256, StrictModel, Text, Time, format_time, parse_time, read_document
 from signoff._subject import check_subject
-from signoff.bundle import BUNDLE_SCHEMA
+from signoff.bundle import BUNDLE_SCHEMA, read_bundle
 from signoff.envelope import Envelope
+from signoff.facts import PersonEntry, people_list
 from signoff.manifests import ManifestDocument, revision_of
 from signoff.policy import parse_policy
 from signoff.requirements import CLOCK_SKEW
@@ -52,12 +53,17 @@ class EmergencySubject(StrictModel):
 
 
 class EmergencyPredicate(StrictModel):
-    """One person's approval. ``reviewBy`` is when the revision will have been reviewed."""
+    """One person's approval. ``reviewBy`` is when the revision will have been reviewed.
+
+    ``people`` are those who had a hand in it beyond what its commits say, as far as the approver knows: who pushed it,
+    launched its training, supplied its artifacts. None of them may break the glass for it.
+    """
 
     repository: Line
     targetRef: Line  # noqa: N815 - the names in this file are those of the signed document
     reason: Annotated[Text, Field(min_length=20)]
     approver: Reviewer
+    people: Annotated[tuple[PersonEntry, ...], Field(max_length=1000)]
     policy: Sha256
     nonce: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{16,128}$")]
     signedAt: Time  # noqa: N815
@@ -142,9 +148,18 @@ class BreakGlass:
 
 
 def build_emergency(
-    *, revision: Revision, target_ref: str, reason: str, approver: Reviewer, policy: Digest, times: EmergencyTimes
+    *,
+    revision: Revision,
+    target_ref: str,
+    reason: str,
+    approver: Reviewer,
+    people: Iterable[tuple[str, str]],
+    policy: Digest,
+    times: EmergencyTimes,
 ) -> dict[str, Any]:
     """One person's approval as a JSON document; `canonical` of it is what is signed.
+
+    ``people``: (name, address) of those who had a hand in the revision beyond what its commits say.
 
     Raises:
         InputError: the document would not be accepted by `read_emergency`.
@@ -158,6 +173,7 @@ def build_emergency(
             "targetRef": target_ref,
             "reason": reason,
             "approver": approver.model_dump(mode="json"),
+            "people": people_list(people),
             "policy": {"sha256": policy.removeprefix("sha256:")},
             "nonce": times.nonce,
             "signedAt": format_time(times.signed_at),
@@ -223,6 +239,19 @@ def read_bundle_revision(data: bytes) -> tuple[Revision, tuple[Envelope, ...]]:
     return revision_of(manifest, "revision manifest"), ()
 
 
+def read_bundle_people(data: bytes) -> tuple[tuple[str, str], ...]:
+    """(name, address) of those who had a hand in it, as such a file says beyond the commits. Nothing is verified.
+
+    Raises:
+        InputError: none of the files that `read_bundle_revision` reads.
+    """
+    _, approvals = read_bundle_revision(data)
+    named = {one for approval in approvals for one in read_emergency(approval.payload).predicate.people}
+    if parse_json(data, "file", limit=BREAK_GLASS_LIMIT).get("schema") == BUNDLE_SCHEMA:
+        named |= {one for facts in read_bundle(data).facts.values() for one in facts.people}
+    return tuple(sorted((one.name, one.email) for one in named))
+
+
 def judge_break_glass(
     data: bytes,
     *,
@@ -231,6 +260,7 @@ def judge_break_glass(
     open_repository: Callable[[], Repository],
     artifacts: Mapping[str, Path],
     now: datetime,
+    people_of: Callable[[Revision], Iterable[tuple[str, str]]] = lambda _: (),
 ) -> BreakGlass:
     """Judge a break-glass file. Nothing in it raises: what does not hold does not admit, and says why.
 
@@ -243,6 +273,7 @@ def judge_break_glass(
         open_repository: gives the repository or checkout to be deployed.
         artifacts: files by their names in the manifest.
         now: the time to judge at.
+        people_of: gives (name, address) of those who are known from elsewhere to have had a hand in a revision.
     """
     revision: Revision | None = None
     approved: list[Emergency] = []
@@ -251,7 +282,10 @@ def judge_break_glass(
         known, rules = parse_roots(roots), parse_policy(policy)
         approved += [_approval(envelope, known, now) for envelope in envelopes]
         detail = _judge(revision, approved, rules, now)
-        _independent(approved, known, revision, open_repository())
+        makers = open_repository().commit_people(revision.base.commit, revision.head.commit)
+        _independent(
+            approved, known, [*(maker.email for maker in makers), *(email for _, email in people_of(revision))]
+        )
         detail += "; " + check_subject(revision, open_repository(), artifacts)
     except Exception as error:  # noqa: BLE001 - hostile input must not get past by raising what nobody foresaw
         return _outcome(data, revision, approved, str(error) or type(error).__name__, admits=False)
@@ -333,11 +367,11 @@ def _check_hours(one: Emergency, hours: int, now: datetime) -> None:
         raise InputError(f"the approval by {one.person.id} expired at {one.expires_at:%Y-%m-%d %H:%M} UTC")
 
 
-def _independent(approved: Sequence[Emergency], roots: Roots, revision: Revision, repository: Repository) -> None:
-    """Nobody breaks the glass for their own change."""
-    makers = repository.commit_people(revision.base.commit, revision.head.commit)
-    emails = {fold_email(maker.email) for maker in makers}
-    known = {person.id for maker in makers if (person := roots.by_email(maker.email)) is not None}
+def _independent(approved: Sequence[Emergency], roots: Roots, makers: Iterable[str]) -> None:
+    """Nobody breaks the glass for their own change, whoever of the approvers named them, or the commits do."""
+    emails = {fold_email(email) for email in makers}
+    emails |= {fold_email(named.email) for one in approved for named in one.statement.predicate.people}
+    known = {person.id for email in emails if (person := roots.by_email(email)) is not None}
     for one in approved:
         if not one.person.emails:
             raise PolicyError(f"{one.person.id} has no address in the roots, so nobody can say who made the change")

@@ -154,7 +154,8 @@ def gate(
         return opened[0]
 
     try:
-        result = _examine(inputs, Examination(inputs, open_repository))
+        examination = Examination(inputs, open_repository)
+        result = _examine(inputs, examination)
         if bundle is None:
             result = replace(result, inputs=())
         if glass is None:
@@ -166,6 +167,7 @@ def gate(
             open_repository=open_repository,
             artifacts=artifacts,
             now=now,
+            people_of=examination.people_of,
         )
     finally:
         for one in opened:

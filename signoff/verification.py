@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from confine import Repository
+    from evidence import Revision
     from signoff.roots import Roots
     from signoff.states import Requirement
 
@@ -132,6 +133,13 @@ class Examination:
         if self._roots is None:
             raise InputError("the roots have not been read")
         return self._roots
+
+    def people_of(self, revision: Revision) -> tuple[tuple[str, str], ...]:
+        """(name, address) of those who had a hand in a revision, as a bundle of it says, whether or not it holds."""
+        if self._bundle is None or self._bundle.revision.digest != revision.digest:
+            return ()
+        named = [(one.name, one.email) for facts in self._bundle.facts.values() for one in facts.people]
+        return (*named, *self._people)
 
     def run(self) -> tuple[Step, ...]:
         """All steps in order; after the first that does not hold, the others are not run."""

@@ -103,9 +103,23 @@ def break_glass(  # noqa: PLR0913, PLR0917 - one argument an option
     out: Annotated[Path, typer.Option("--out", help="Where the file of approvals goes.")],
     target: Annotated[str, typer.Option("--target", help="Where it is to go.")] = "refs/heads/main",
     hours: Annotated[int, typer.Option("--hours", min=1, help="How long this counts.")] = 4,
+    made_by: Annotated[
+        list[str] | None,
+        typer.Option("--made-by", help="Address of who pushed it, launched its training or supplied its artifacts."),
+    ] = None,
+    *,
+    nobody_else: Annotated[
+        bool, typer.Option("--nobody-else", help="To your knowledge nobody but those whom the commits name.")
+    ] = False,
 ) -> None:
     """Approve that a revision goes out without a review, in an emergency. It takes people of two organisations."""
-    subject, earlier = signoff.read_bundle_revision(_content(revision))
+    content = _content(revision)
+    subject, earlier = signoff.read_bundle_revision(content)
+    makers = {*signoff.read_bundle_people(content), *(("", address) for address in made_by or ())}
+    if made_by and nobody_else:
+        raise InputError("--made-by and --nobody-else contradict each other")
+    if not makers and not nobody_else:
+        raise InputError("say who else had a hand in it: --made-by ADDRESS, as often as needed, or --nobody-else")
     person = signoff.read_roots(roots).person(by)
     if person is None:
         raise InputError(f"{roots}: nobody of the id {by!r}")
@@ -118,6 +132,7 @@ def break_glass(  # noqa: PLR0913, PLR0917 - one argument an option
         target_ref=target,
         reason=reason,
         approver=person.reviewer(signoff.BREAK_GLASS_ROLE),
+        people=makers,
         policy=f"sha256:{signoff.read_policy(policy).digest}",
         times=times,
     )

@@ -6,14 +6,16 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
+from command import runner
 from house import NAME, TOKEN, finished, make_key
 from sqlalchemy import update
 
 from evidence import canonical
 from service import incidents, judgement, later_reviews, trust
-from service.database import DecisionRow
+from service.database import DecisionRow, RevisionRow
 from service.life import State
 from service.views import Person
 from signoff import (
@@ -58,6 +60,7 @@ class Office:
         self.reviews = client.app.state.reviews  # type: ignore[attr-defined]
         self.keys = {name: make_key(house.place, name) for name in PEOPLE}
         self.gate = MachineKey.generate()
+        self.made_by: list[tuple[str, str]] = []
         document = json.loads(self.context.roots.read_bytes())
         document["people"] = [
             {
@@ -93,8 +96,9 @@ class Office:
                 approver=Reviewer(
                     id=name, name=name.title(), organization=PEOPLE[name][0], role=BREAK_GLASS_ROLE
                 ),
+                people=self.made_by,
                 policy=f"sha256:{trust.policy(self.context).digest}",
-                times=EmergencyTimes(f"nonce-{name}-0123456789", now, now + timedelta(hours=4), now + DAYS),
+                times=EmergencyTimes(f"nonce-{name}-{uuid4().hex}", now, now + timedelta(hours=4), now + DAYS),
             )  # fmt: skip
             payload = canonical(document)
             approvals.append(envelope_from_ssh(payload, sign_with_ssh_key(self.keys[name], pae(payload))))
@@ -178,3 +182,44 @@ def test_a_decision_of_before_is_looked_into(office: Office) -> None:
     assert office.owed() == []
     assert later_reviews.look(office.context, by) == 1
     assert office.owed() == [("break-glass", False)]
+
+
+def test_breaking_the_glass_for_what_one_pushed_is_an_incident(office: Office) -> None:
+    """A gate knows what commits and approvals say; who pushed, this server knows, and says so."""
+    office.break_glass()
+    assert incidents.listed(office.context) == ()
+    with office.context.database.write() as session:
+        named = office.context.store.put_json([{"name": "Ben", "email": "ben@office.example"}])
+        session.execute(update(RevisionRow).values(people_digest=named))
+    office.break_glass()
+    (found,) = incidents.listed(office.context)
+    assert (found.kind, found.settled_at) == ("own-change-let-out", None)
+    assert found.detail == "ben broke the glass for a change that they had a hand in"
+
+
+def test_the_glass_is_broken_on_the_command_line(
+    office: Office, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """From a manifest, by one after another; who else had a hand in it has to be said, and counts for all of them."""
+    run, place, context = runner(monkeypatch, capfd), office.house.place, office.context
+    manifest, first, glass = place / "manifest.json", place / "first.json", place / "glass.json"
+    document = context.store.get_json(judgement.find(context, 1, 1).digest)
+    manifest.write_bytes(canonical(document))
+    files = ("--policy", context.policy, "--roots", context.roots)
+    words = ("--reason", "The feed is empty for everybody since noon.", *files)
+    by = {name: ("--key", office.keys[name], "--by", name, *words) for name in ("reviewer", "ben")}
+    silent = run("break-glass", manifest, *by["reviewer"], "--out", first)
+    assert (silent.status, "--made-by ADDRESS" in silent.err, first.exists()) == (2, True, False)
+    both = run("break-glass", manifest, *by["reviewer"], "--out", first, "--nobody-else", "--made-by", "pat@x.example")
+    assert (both.status, "contradict" in both.err, first.exists()) == (2, True, False)
+    assert run("break-glass", manifest, *by["reviewer"], "--out", first, "--nobody-else").status == 0
+    mirror = next((place / "data" / "mirrors" / "tiny").glob("*.git"))
+    told = ("gate", "--repo", mirror, *files, "--break-glass", glass, "--format", "json", "--dry-run")
+    for made_by, status, detail in (
+        ("pat@x.example", 0, "2 people of 2"),
+        ("reviewer@office.example", 1, "reviewer b"),
+    ):
+        assert run("break-glass", first, *by["ben"], "--out", glass, "--made-by", made_by).status == 0
+        said = run(*told)
+        assert (said.status, said.document["break_glass"]["admits"]) == (status, status == 0), said.err
+        assert detail in said.document["break_glass"]["detail"]

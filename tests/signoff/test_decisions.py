@@ -56,6 +56,7 @@ def approval(world: World, identifier: str, seed: int, **changes: Any) -> Envelo
         "approver": Reviewer(
             id=entry["id"], name=entry["name"], organization=entry["organization"], role=BREAK_GLASS_ROLE
         ),
+        "people": [],
         "policy": f"sha256:{parse_policy(world.policy_text.encode()).digest}",
         "times": EmergencyTimes(
             f"nonce-{identifier}-0123456789", signed, signed + timedelta(hours=hours), signed + timedelta(days=3)
@@ -146,6 +147,30 @@ def test_nobody_breaks_the_glass_for_their_own_change_or_without_the_role(world:
     refused = world.gate(break_glass=path).break_glass
     assert refused is not None
     assert "no role" in refused.detail
+
+
+def test_nobody_breaks_the_glass_for_what_they_pushed_or_launched(world: World) -> None:
+    """Commits do not name them: an approval does, one's own or another's, and a bundle of that revision."""
+    prepare(world)
+    held = world.bundle.read_bytes()
+    for people, words in (
+        ([("Rita", "rita+ci@review.example")], "rita breaks the glass"),
+        ([("", "ROLF@review.example")], "rolf breaks the glass"),
+        ([("Pat", "pat@platform.example")], ""),
+    ):
+        world.bundle.write_bytes(b"")
+        approvals = (approval(world, "rita", 1, people=people), approval(world, "rolf", 2))
+        result = world.gate(break_glass=glass(world, *approvals))
+        assert result.break_glass is not None
+        assert result.break_glass.admits is (words == "")
+        assert words in result.break_glass.detail
+    world.bundle.write_bytes(held)
+    assert world.gate(break_glass=both(world)).admitted
+    facts = world.facts(people=[("Rolf", "rolf@review.example")])
+    world.write([world.sign(facts=facts)], [facts])
+    refused = world.gate(break_glass=both(world)).break_glass
+    assert refused is not None
+    assert "rolf breaks the glass for a change that they made themselves" in refused.detail
 
 
 def test_glass_broken_for_another_tree_does_not_let_this_one_out(world: World) -> None:

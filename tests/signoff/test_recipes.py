@@ -375,6 +375,7 @@ def test_a_lanes_key_breaks_no_glass(world: World, lane: Lane) -> None:
         target_ref="refs/heads/main",
         reason="The feed shows an attack on a hospital.",
         approver=Reviewer(id="rita", name="Rita", organization="Rita Review", role="break-glass"),
+        people=[],
         policy=f"sha256:{sha256_hex(world.policy.read_bytes())}",
         times=EmergencyTimes("nonce-0123456789", NOW, NOW + timedelta(hours=1), NOW + timedelta(days=1)),
     )

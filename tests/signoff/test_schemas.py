@@ -73,6 +73,7 @@ def test_documents_of_log_and_gate_hold_to_their_schemas(world: World) -> None:
         target_ref="refs/heads/main",
         reason="The feed shows an attack on a hospital.",
         approver=Reviewer(id="rita", name="Rita", organization="Rita Review", role="break-glass"),
+        people=[],
         policy="sha256:" + "0" * 64,
         times=EmergencyTimes("nonce-0123456789", NOW, NOW + timedelta(hours=1), NOW + timedelta(days=1)),
     )
