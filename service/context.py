@@ -110,6 +110,11 @@ class Context:
         return self.settings.data / "roots"
 
     @property
+    def trust(self) -> Path:
+        """What was logged last of the digests of policy and roots."""
+        return self.settings.data / "trust.json"
+
+    @property
     def log(self) -> Path:
         """The transparency log's tiles."""
         return self.settings.data / "log"

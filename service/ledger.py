@@ -23,7 +23,7 @@ from evidence import (
     parse_json,
     sha256_hex,
 )
-from service import trust
+from service import trust, trust_files
 from service.arrivals import now
 from service.store import write_durably
 from signoff import (
@@ -96,7 +96,7 @@ def record_all(context: Context, documents: Sequence[Mapping[str, Json]]) -> lis
             }
             new = list({entry_bytes(documents[at]): at for at in waiting if places[at] is None}.items())
             if new:
-                first = log.append_entries([entry for entry, _ in new])
+                first = _append(context, log, [entry for entry, _ in new])
                 given = {entry: first + number for number, (entry, _) in enumerate(new)}
                 places |= {at: given[entry_bytes(documents[at])] for at in waiting if places[at] is None}
         have_witnessed(context, log)
@@ -105,6 +105,16 @@ def record_all(context: Context, documents: Sequence[Mapping[str, Json]]) -> lis
             write_durably(_proof_path(context, documents[at]), proof.text.encode())
             proofs[at] = proof
     return [proof for proof in proofs if proof is not None]
+
+
+def _append(context: Context, log: Log, entries: Sequence[bytes]) -> int:
+    """Append entries, behind one that names policy and roots where these were changed; the index of the first."""
+    document = trust_files.changed(context)
+    before = [] if document is None else [entry_bytes(trust_files.trust_leaf(document))]
+    first = log.append_entries([*before, *entries])
+    if document is not None:
+        trust_files.logged(context, document)
+    return first + len(before)
 
 
 def logged_proof(context: Context, document: Mapping[str, Json]) -> LogProof:
@@ -195,7 +205,7 @@ def revocation_list(context: Context, *, after: int = -1) -> RevocationList:
     if index is None and fresh:
         index = log.index_of(entry)
     if index is None:
-        index = log.append(entry)
+        index = _append(context, log, [entry_bytes(entry)])
     have_witnessed(context, log)
     write_durably(context.revocations, canonical(envelope.to_json()), mode=0o644)
     return RevocationList(envelope, log.proof(index))

@@ -50,6 +50,7 @@ BY_DIGEST = {
     "key": "a signer's key, before it signed",
     "revocations": "a list of what is revoked",
     "roots": "an update of who counts, and by which keys",
+    "trust": "policy and people, as they were found changed",
     "gate": "what a gate decided",
     "rollout": "what a platform says it rolled out",
     "incident": "an incident, or that one is settled",

@@ -250,7 +250,7 @@ def test_sign_verify_gate_and_log(house: House, client: TestClient, run: Callabl
     assert "APPROVED by Reviewer" in said.err
     assert "manifest and diff are the statement's (1 files, 0 findings, 0 artifacts)" in said.err
     envelope = Path(said.out.strip())
-    assert reviews.sign_off(1, 1, who, envelope=envelope.read_bytes()) == 5
+    assert reviews.sign_off(1, 1, who, envelope=envelope.read_bytes()) == 6
 
     bundle = house.place / "bundle.json"
     bundle.write_bytes(reviews.bundle(1, 1))
@@ -262,7 +262,7 @@ def test_sign_verify_gate_and_log(house: House, client: TestClient, run: Callabl
     assert run("verify", bundle, "--roots", roots).status == 0
     assert run("log", "verify", "--log", data / "log", "--roots", roots).status == 0
     listed = run("log", "show", "--log", data / "log", "--roots", roots, "--format", "json").document
-    kinds = ["panel", "evidence", "evidence", "evidence", "key", "signoff", "revocations"]
+    kinds = ["trust", "panel", "evidence", "evidence", "evidence", "key", "signoff", "revocations"]
     assert [entry["type"] for entry in listed["entries"]] == kinds
     assert run("log", "prove", "0", "--log", data / "log", "--roots", roots).out.startswith("c2sp.org/tlog-proof@v1")
 
@@ -271,7 +271,7 @@ def test_sign_verify_gate_and_log(house: House, client: TestClient, run: Callabl
         "gate", "--bundle", bundle, "--repo", mirror, "--policy", policy, "--roots", roots, "--format", "json"
     )
     assert (refused.status, refused.document["admitted"]) == (1, False)
-    tile = data / "log" / "tile" / "entries" / "000.p" / "7"
+    tile = data / "log" / "tile" / "entries" / "000.p" / "8"
     tile.write_bytes(tile.read_bytes().replace(b"signoff", b"signofF"))
     assert run("log", "verify", "--log", data / "log", "--roots", roots).status == 1
 

@@ -53,11 +53,11 @@ def test_a_decision_is_checked_and_logged_once(client: TestClient, house: Any) -
     content = decision(data, house.place, key)
     sent = client.post("/api/v1/gate-decisions", content=content, headers=CI)
     assert sent.status_code == 201
-    assert sent.json() == {"log_index": 0, "passed": False, "review_by": None, "differs": []}
+    assert sent.json() == {"log_index": 1, "passed": False, "review_by": None, "differs": []}
     assert client.post("/api/v1/gate-decisions", content=content, headers=CI).status_code == 200
     assert client.post("/api/v1/gate-decisions", content=content).status_code == 401
     reader = trust.log_reader(client.app.state.context)  # type: ignore[attr-defined]
-    assert [json.loads(entry)["type"] for entry in reader.entries()] == ["gate"]
+    assert [json.loads(entry)["type"] for entry in reader.entries()] == ["trust", "gate"]
 
 
 def test_a_decision_under_another_policy_is_taken_and_told_apart(client: TestClient, house: Any) -> None:

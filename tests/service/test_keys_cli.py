@@ -62,8 +62,8 @@ def test_two_administrators_put_roots_in_force_and_nothing_else_changes_them(
     assert (early.status, "1 of them signed" in early.err) == (2, True)
     assert run("sign", update, "--key", bob, "--yes").status == 0
     assert refused(json.loads(update.read_bytes()), "roots-update") is None
-    assert run("apply", update, "--data", data).out == "roots version 1 is in force, log entry 0\n"
-    assert trust.log_reader(context).entry(0) == canonical({"type": "roots", "digest": _digest(update)})
+    assert run("apply", update, "--data", data).out == "roots version 1 is in force, log entry 1\n"
+    assert trust.log_reader(context).entry(1) == canonical({"type": "roots", "digest": _digest(update)})
     listed = run("list", "--roots", roots, "--format", "json").document
     assert [row["person"] for row in listed["keys"]] == ["ada", "bob", "rita"]
     assert "rita namespaces=" in run("allowed-signers", "--roots", roots).out

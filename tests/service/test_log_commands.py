@@ -123,12 +123,16 @@ def test_a_key_is_revoked_once_and_the_list_is_logged(
     sha256 = key_sha256(trust.roots(context).people[0].keys[0].key)
     data = ("--data", house.place / "data")
     before = run("revocations", *data)
-    assert (before.status, before.out[:7], ": 0 revoked, entry 0" in before.out) == (0, "list 0 ", True)
+    assert (before.status, before.out[:7], ": 0 revoked, entry 1" in before.out) == (0, "list 0 ", True)
     revoked = run("revoke", "key", sha256, "--reason", "Lost on a train.", *data)
-    assert (revoked.status, revoked.out) == (0, "revoked; the new list is entry 1 of the log\n")
+    assert (revoked.status, revoked.out) == (0, "revoked; the new list is entry 2 of the log\n")
     (entry,) = ledger.read_revoked(context)
     assert (entry.kind.value, entry.sha256, entry.reason) == ("key", sha256, "Lost on a train.")
-    assert [json.loads(one)["type"] for one in trust.log_reader(context).entries()] == ["revocations"] * 2
+    assert [json.loads(one)["type"] for one in trust.log_reader(context).entries()] == [
+        "trust",
+        "revocations",
+        "revocations",
+    ]
     assert "list 1 " in run("revocations", *data).out
     again = run("revoke", "key", sha256, "--reason", "Once more.", *data)
     assert (again.status, "is revoked already" in again.err) == (2, True)

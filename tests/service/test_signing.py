@@ -87,11 +87,11 @@ def admitted(house: Any, reviews: Reviews, repository: Path | None = None) -> bo
 def test_what_was_signed_is_let_through(house: Any, key: Path, reviews: Reviews) -> None:
     prepared, index = signed(reviews, key)
     view = reviews.revision(1, 1)
-    assert (index, view.state) == (5, State.SIGNED)
+    assert (index, view.state) == (6, State.SIGNED)
     assert [line.payload_digest for line in view.signoffs] == [prepared.digest]
     assert all(requirement.state.met for requirement in view.requirements)
     assert admitted(house, reviews)
-    kinds = ["panel", "evidence", "evidence", "evidence", "key", "signoff", "revocations"]
+    kinds = ["trust", "panel", "evidence", "evidence", "evidence", "key", "signoff", "revocations"]
     lines = reviews.log().lines
     assert [line.kind for line in reversed(lines)] == kinds
     assert (lines[1].n, lines[1].digest) == (1, prepared.digest)

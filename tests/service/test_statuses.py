@@ -160,7 +160,7 @@ def test_a_sign_off_counts_without_workflows_and_is_told_at_the_next_start(tmp_p
     trust.enrol_key(idle.state.context, who, key.with_suffix(".pub").read_text(), emails=("r@office.example",))
     prepared = idle.state.reviews.prepare_statement(1, 1, who, "APPROVED")
     signature = sign_with_ssh_key(key, prepared.pae)
-    assert idle.state.reviews.sign_off(1, 1, who, nonce=prepared.nonce, ssh_signature=signature) == 5
+    assert idle.state.reviews.sign_off(1, 1, who, nonce=prepared.nonce, ssh_signature=signature) == 7
     idle.state.context.close()
     with TestClient(create_app(house.settings)):
         assert [body["description"] for body in code_host.last(3)][2:] == ["Signed off by a reviewer"]
