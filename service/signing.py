@@ -22,7 +22,19 @@ from evidence import (
     canonical,
     digest,
 )
-from service import carrying, expiry, inspected, judgement, later_reviews, ledger, passkeys, progress, recipes, trust
+from service import (
+    carrying,
+    expiry,
+    inspected,
+    judgement,
+    later_reviews,
+    ledger,
+    left_unlogged,
+    passkeys,
+    progress,
+    recipes,
+    trust,
+)
 from service.arrivals import now
 from service.database import PersonRow, RevisionRow, SignoffRow, StatementRow
 from service.life import SIGNABLE, State, move
@@ -181,7 +193,8 @@ def finish(context: Context) -> None:
     for nonce in waiting:
         # Where the witnesses are away it waits for the next start, or for the reviewer to hand it in again.
         with context.exclusive(_SIGNING), contextlib.suppress(SandboxMissingError):
-            _log_and_count(context, nonce)
+            if left_unlogged.holds(context, nonce):
+                _log_and_count(context, nonce)
     with context.database.read() as session:
         unsettled = session.scalars(
             select(SignoffRow)

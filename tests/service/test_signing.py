@@ -25,7 +25,7 @@ from evidence import (
 )
 from service import expiry, ledger, reckoning, signing, trust
 from service.cli.witnesses import WitnessServer
-from service.database import SignoffRow, StatementRow
+from service.database import RevisionRow, SignoffRow, StatementRow
 from service.life import State
 from service.views import Person
 from signoff import (
@@ -273,6 +273,53 @@ def test_a_sign_off_that_was_stored_but_not_logged_is_logged_at_the_next_start(
     signing.finish(context)
     assert reviews.log().size == index + 1
     assert reviews.revision(1, 1).signoffs[0].log_index == index
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"decision": "APPROVED"}, "decision"),
+        ({"key": "SHA256:other"}, "key"),
+        ({"payload_digest": "sha256:" + "0" * 64}, "bytes"),
+    ],
+)
+def test_a_row_that_waits_to_be_logged_is_checked_again(
+    client: TestClient, key: Path, reviews: Reviews, change: dict[str, Any], why: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Whoever can write into the database gets nothing into the log that nobody signed."""
+    _, index = signed(reviews, key, "REJECTED")
+    context = client.app.state.context  # type: ignore[attr-defined]
+    with context.database.write() as session:
+        session.execute(update(SignoffRow).values(log_index=None, **change))
+    signing.finish(context)
+    assert reviews.log().size == index + 1
+    assert f"the row is not what was signed: {why}" in capsys.readouterr().out
+    with context.database.read() as session:
+        assert session.scalars(select(SignoffRow.log_index)).all() == [None]
+
+
+def test_an_envelope_that_nobody_signed_is_not_logged(
+    client: TestClient, key: Path, reviews: Reviews, tmp_path: Path
+) -> None:
+    """A statement is prepared, and a row put into the database with the signature of a key that counts for nothing."""
+    context = client.app.state.context  # type: ignore[attr-defined]
+    prepared = reviews.prepare_statement(1, 1, WHO, "APPROVED")
+    (tmp_path / "other").mkdir()
+    forged = envelope_from_ssh(prepared.payload, sign_with_ssh_key(make_key(tmp_path / "other"), prepared.pae))
+    with context.database.write() as session:
+        revision = session.scalars(select(RevisionRow.id)).one()
+        session.add(
+            SignoffRow(
+                nonce=prepared.nonce, revision_id=revision, person_id=WHO.id, decision="APPROVED", log_index=None,
+                key=forged.keyid or "", payload_digest=prepared.digest, at=datetime.now(UTC),
+                envelope_digest=context.store.put_json(forged.to_json()),
+            )
+        )  # fmt: skip
+    before = reviews.log().size
+    signing.finish(context)
+    assert reviews.log().size == before
+    assert key.exists()
 
 
 def test_patches_show_what_changed(reviews: Reviews) -> None:
