@@ -20,7 +20,7 @@ from diffing.artifacts.inside import (
     xgboost,
 )
 from diffing.artifacts.inside.beside import Beside
-from diffing.artifacts.inside.polyglots import is_pickle
+from diffing.artifacts.inside.polyglots import is_pickle, refuse_zip
 from diffing.artifacts.inside.words import (
     MAX_HEADER,
     MAX_TENSORS,
@@ -52,6 +52,7 @@ _BY_SUFFIX = {
 _PROSE = frozenset({".md", ".txt", ".json", ".toml", ".yaml", ".yml", ".csv", ".tsv", ".jsonl", ".license", ""})
 _PACKED = frozenset({".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".lz4", ".7z", ".rar", ".br"})
 _TABLES = frozenset({"npy", "npz", "gguf", "skops", "table"})
+_ZIPPED = frozenset({"npz", "skops"})
 _SNIFFED = 4096
 
 
@@ -151,7 +152,7 @@ def kind_of(file: File) -> str:
     told = (
         ("pointer", start.startswith(_LFS)),
         (_BY_SUFFIX.get(suffix, ""), suffix in _BY_SUFFIX),
-        ("unsafe", suffix in _UNSAFE or _begins_as_pickle(start)),
+        ("unsafe", suffix in _UNSAFE or _begins_as_pickle(start) or is_pickle(start, calling=True, rest=file)),
         ("lightgbm", lightgbm.looks_like(start)),
         ("index", safetensors.is_index(file.name)),
         ("xgboost", suffix == ".json" and _is_xgboost(file)),
@@ -164,7 +165,7 @@ def _begins_as_pickle(start: bytes) -> bool:
     """A pickle with its protocol, or a ZIP archive with one in front, as torch writes it."""
     if start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return True
-    return (start.startswith(b"PK\x03\x04") and b"data.pkl" in start) or is_pickle(start, calling=True)
+    return start.startswith(b"PK\x03\x04") and b"data.pkl" in start
 
 
 def _is_xgboost(file: File) -> bool:
@@ -201,6 +202,8 @@ def _open(side: Side, file: File, kind: str, prefix: str) -> None:
         _archive(side, file, prefix)
     else:
         side.kinds.add(kind)
+        if kind not in _ZIPPED:
+            refuse_zip(file)
         found = _READERS[kind](side, file, prefix)
         _hold_values(found if kind in _TABLES else [])
         for one in found:
@@ -247,7 +250,7 @@ def _lightgbm(side: Side, file: File, prefix: str) -> list[Tensor]:
 def _npz(side: Side, file: File, prefix: str) -> list[Tensor]:
     del side, prefix
     found = []
-    for member in archives.members(file):
+    for member in archives.members(file, unpacked=False):
         if not member.name.endswith(".npy"):
             raise RefusedError(f"member {member.name!r} is no array")
         found.append(npy.read(member.file, member.name.removesuffix(".npy"), member.offset, member.size))

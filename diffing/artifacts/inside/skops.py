@@ -31,7 +31,7 @@ def read(file: File) -> tuple[list[Tensor], dict[str, object]]:
     Raises:
         RefusedError: a type or function that is not on the list, or a member that is no array.
     """
-    found = {member.name: member for member in members(file)}
+    found = {member.name: member for member in members(file, unpacked=False)}
     schema = found.pop(_SCHEMA, None)
     if schema is None or schema.size > MAX_HEADER:
         raise RefusedError(f"no {_SCHEMA}, or one larger than is read")
