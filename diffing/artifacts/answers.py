@@ -325,6 +325,7 @@ class Snapshot(_Strict):
     duplicates: _Share
     duplicates_sampled: Annotated[int, Field(ge=1)]
     undated: _Count
+    missing: dict[Literal["user", "item"], _Count]
     months: dict[_Text, _Count]
     values: dict[_Text, dict[_Text, _Count]]
     labels: dict[_Text, dict[_Text, _Count]]

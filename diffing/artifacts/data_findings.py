@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from diffing.artifacts.inside.events import WRITTEN
 from evidence import Finding, Location, Severity
 
 if TYPE_CHECKING:
@@ -23,6 +24,15 @@ _BURST = 5.0  # times a usual day's new users
 _LEAST_USERS = 30
 _MOST_OF_IT = 0.5
 _MOST_TOLD = 40
+_UNREAD = 0.01  # of the rows that lack a time, a user or an item, more than before
+_ODDS = 4.0  # of a source's row to be of an account nobody knew, against another row's
+_SEVERAL = 3  # days on which accounts start that are told one by one
+_FAMILIES = (
+    *((start, "text") for start in ("string", "large_string", "binary", "large_binary", "fixed_size_binary")),
+    *((start, "whole number") for start in ("int", "uint")),
+    *((start, "number") for start in ("float", "double", "halffloat", "decimal")),
+    *((start, "time") for start in ("timestamp", "date")),
+)
 
 
 def data_findings(compared: answers.Snapshots, by: tuple[str, ...], path: str) -> Iterator[Finding]:
@@ -44,6 +54,7 @@ def data_findings(compared: answers.Snapshots, by: tuple[str, ...], path: str) -
     if {"source", "label"} <= roles.keys():
         yield from _labels(base, head, at)
     yield from _times(base, head, at)
+    yield from _unread(compared, at)
     if head.duplicates - base.duplicates >= _DUPLICATES:
         title = f"{head.duplicates:.1%} of the rows are there more than once"
         yield _finding(
@@ -56,13 +67,23 @@ def data_findings(compared: answers.Snapshots, by: tuple[str, ...], path: str) -
 def _columns(base: answers.Snapshot, head: answers.Snapshot, at: Location) -> Iterator[Finding]:
     old, new = base.columns, head.columns
     gone, come = [one for one in old if one not in new], [one for one in new if one not in old]
-    other = [one for one in new if one in old and old[one] != new[one]]
+    other = [one for one in new if one in old and not _alike(old[one], new[one])]
     for words, names in (("gone", gone), ("new", come), ("of another type", other)):
         if names:
             title = f"Columns {words}: {', '.join(names[:5])}"
             yield _finding(
                 Severity.MEDIUM, title, "A model can learn from other things.", at, f"columns {words}", None, names[:20]
             )
+
+
+def _alike(old: str, new: str) -> bool:
+    """Whether two types hold the same kind of values; what a file has only as text is of no type."""
+    return WRITTEN in (old, new) or _family(old) == _family(new)
+
+
+def _family(kind: str) -> str:
+    plain = kind.removeprefix("dictionary<values=")
+    return next((family for start, family in _FAMILIES if plain.startswith(start)), kind)
 
 
 def _shares(role: str, column: str, base: answers.Snapshot, head: answers.Snapshot, at: Location) -> Iterator[Finding]:
@@ -139,28 +160,58 @@ def _users(compared: answers.Snapshots, users: answers.Arrivals, at: Location) -
         yield _finding(
             Severity.MEDIUM, title, f"{users.lost:,} of {base.users:,}.", at, "users lost", base.users, users.lost
         )
-    usual = max(users.usual_day, users.usual_day_before, 1.0)
-    for day, count in users.arrivals.items():
-        if count >= max(_LEAST_USERS, _BURST * usual):
-            yield _finding(
-                Severity.MEDIUM,
-                f"{count:,} accounts nobody knew start on {day}",
-                f"On a usual day {usual:,.0f} do.",
-                at, f"arrivals {day}", usual, count,
-            )  # fmt: skip
+    yield from _arrivals(users, at)
     if not users.gained_rows:
         return
+    known_rows = head.rows - users.gained_rows
     overall = users.gained_rows / head.rows
     rows: Mapping[str, int] = head.values.get(compared.roles.get("source", ""), {})
     for source, count in sorted(head.new_by_source.items(), key=lambda one: (-one[1], one[0])):
-        share = count / max(rows.get(source, 0), 1)
-        if count >= _LEAST_ROWS and share >= max(_MOVED * overall, _MOST_OF_IT):
+        here = rows.get(source, 0)
+        share = count / max(here, 1)
+        odds = count * known_rows / max((here - count) * users.gained_rows, 1)
+        if count >= _LEAST_ROWS and share >= _MOST_OF_IT and (share >= _MOVED * overall or odds >= _ODDS):
             yield _finding(
                 Severity.HIGH,
                 f"{share:.0%} of the rows of source {source or '(missing)'} are of accounts nobody knew",
-                f"{count:,} of {rows.get(source, 0):,}; over all sources it is {overall:.0%}.",
+                f"{count:,} of {here:,}; over all sources it is {overall:.0%}.",
                 at, f"new accounts on {source}", overall, share,
             )  # fmt: skip
+
+
+def _arrivals(users: answers.Arrivals, at: Location) -> Iterator[Finding]:
+    """Days on which more accounts start than did on base's usual day: head's own would rise with a long campaign."""
+    usual = max(users.usual_day_before or users.usual_day, 1.0)
+    days = {day: count for day, count in users.arrivals.items() if count >= max(_LEAST_USERS, _BURST * usual)}
+    if len(days) > _SEVERAL:
+        most, count = next(iter(days.items()))
+        some = "10 days or more" if len(days) == len(users.arrivals) else f"{len(days)} days"
+        yield _finding(
+            Severity.MEDIUM,
+            f"Accounts nobody knew start on {some}, most of them on {most}: {count:,}",
+            f"On a usual day {usual:,.0f} do.",
+            at, "arrivals", usual, days,
+        )  # fmt: skip
+        return
+    for day, count in days.items():
+        yield _finding(
+            Severity.MEDIUM,
+            f"{count:,} accounts nobody knew start on {day}",
+            f"On a usual day {usual:,.0f} do.",
+            at, f"arrivals {day}", usual, count,
+        )  # fmt: skip
+
+
+def _unread(compared: answers.Snapshots, at: Location) -> Iterator[Finding]:
+    """Rows of which the time, the user or the item is missing: the other findings do not see them."""
+    base, head = compared.base, compared.head
+    counts = {role: (base.missing.get(role, 0), head.missing.get(role, 0)) for role in ("user", "item")}
+    counts["time"] = (base.undated, head.undated) if "time" in compared.roles else (0, 0)
+    for role, (old, new) in counts.items():
+        before, after = old / base.rows, new / head.rows
+        if after - before >= _UNREAD or after >= _MOST_OF_IT:
+            title = f"{after:.1%} of the rows have no {role} that can be read"
+            yield _finding(Severity.MEDIUM, title, f"{before:.1%} before.", at, f"no {role}", before, after)
 
 
 def _finding(severity: Severity, title: str, detail: str, at: Location, name: str, old: Any, new: Any) -> Finding:  # noqa: ANN401 - what JSON carries

@@ -70,7 +70,7 @@ def data_diff(
     """What changed between two snapshots: tables of interactions or items, each a file or a folder of parts.
 
     Args:
-        base: the snapshot that base was trained on. Parquet, Arrow, CSV or TSV.
+        base: the snapshot that base was trained on. Parquet, Arrow, CSV, TSV or JSON lines.
         head: the one that head was trained on.
         roles: the column that holds the ``user``, ``item``, ``source``, ``label`` and ``time``; guessed by name.
         by: more columns of few values whose rows are counted: slices.
@@ -99,7 +99,9 @@ def data_diff(
 def _side(side: answers.Snapshot) -> dict[str, Any]:
     months = list(side.months)
     return {
-        **side.model_dump(include={"rows", "users", "items", "duplicates", "duplicates_sampled", "undated", "columns"}),
+        **side.model_dump(
+            include={"rows", "users", "items", "duplicates", "duplicates_sampled", "undated", "missing", "columns"}
+        ),
         "from": months[0] if months else None,
         "to": months[-1] if months else None,
     }

@@ -80,7 +80,7 @@ def model_diff_command(  # noqa: PLR0913 - each is an option
 
 def data_diff_command(  # noqa: PLR0913 - each is an option
     base: Annotated[Path, typer.Argument(help="A table of interactions or items, or a folder of its parts.")],
-    head: Annotated[Path, typer.Argument(help="The same, later. Parquet, Arrow, CSV or TSV.")],
+    head: Annotated[Path, typer.Argument(help="The same, later. Parquet, Arrow, CSV, TSV or JSON lines.")],
     *,
     user: Annotated[str | None, typer.Option(help="The column of users; by default one of a usual name.")] = None,
     item: Annotated[str | None, typer.Option(help="The column of items.")] = None,

@@ -6,8 +6,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from diffing.artifacts.inside.events import Snapshot, batches, moved
-from diffing.artifacts.inside.words import File, RefusedError
+from diffing.artifacts.inside.batches import READ, WRITTEN, OtherTypeError, batches
+from diffing.artifacts.inside.events import Snapshot, moved
+from diffing.artifacts.inside.words import File, RefusedError, checked_name
 
 if TYPE_CHECKING:
     from diffing.artifacts.inside.events import People
@@ -19,7 +20,7 @@ _NAMES = {
     "label": "label rating event action click clicked reward feedback event_type feedback_type",
     "time": "at timestamp time date ts created_at event_time datetime created_at_millis",
 }
-_READ = (".parquet", ".arrow", ".feather", ".ipc", ".csv", ".tsv")
+_BY_NAME = ("user", "item", "source")  # what is called by a name, even where that is made of digits
 
 
 def compare(
@@ -50,23 +51,56 @@ def _read(
     groups: dict[str, list[str]],
     before: People | None,
 ) -> tuple[Snapshot, dict[str, str]]:
-    snapshot, known = None, dict(roles)
-    for listed in files:
-        file = File(**listed)
-        if file.suffix not in _READ:
-            raise RefusedError(f"{file.name}: no Parquet, Arrow, CSV or TSV file")
+    """One side; from the start again, with one column more as text, where a CSV file asks for it."""
+    texts: set[str] = set()
+    while True:
         try:
-            for batch in batches(file):
+            return _read_once([File(**listed) for listed in files], roles, by, groups, before, texts)
+        except OtherTypeError as error:
+            texts.add(error.column)
+
+
+def _read_once(
+    files: list[File],
+    roles: dict[str, str],
+    by: list[str],
+    groups: dict[str, list[str]],
+    before: People | None,
+    texts: set[str],
+) -> tuple[Snapshot, dict[str, str]]:
+    snapshot, known = None, dict(roles)
+
+    def as_text(names: list[str]) -> set[str]:
+        taken = {**_guessed(names, {*roles.values(), *by}), **roles}
+        return {*texts, *(taken[role] for role in _BY_NAME if role in taken)} & set(names)
+
+    for file in files:
+        if file.suffix not in READ:
+            raise RefusedError(f"{file.name}: no Parquet, Arrow, CSV, TSV or JSON lines file")
+        try:
+            for batch in batches(file, as_text):
                 if snapshot is None:
-                    known = {**_guessed(batch.schema.names, set(roles.values()) | set(by)), **roles}
-                    snapshot = Snapshot(known, by, before, groups)
-                snapshot.take(batch)
+                    known = {**_guessed(batch.schema.names, {*roles.values(), *by}), **roles}
+                    snapshot = Snapshot(_held(known, by, batch.schema.names), by, before, groups)
+                snapshot.take(batch, written=file.suffix in WRITTEN)
+        except OtherTypeError:
+            raise
         except RefusedError as error:
             raise RefusedError(f"{file.name}: {error}") from error
     if snapshot is None or not snapshot.rows:
-        raise RefusedError(f"{files[0]['name'] if files else 'a side'}: no rows: an empty snapshot says nothing")
+        raise RefusedError(f"{files[0].name if files else 'a side'}: no rows: an empty snapshot says nothing")
     snapshot.users.settle()  # head asks whom base knew
     return snapshot, known
+
+
+def _held(roles: dict[str, str], by: list[str], names: list[str]) -> dict[str, str]:
+    """The roles, of which there is at least one: rows that nobody can tell apart would always pass."""
+    if len({checked_name(name) for name in names}) != len(names):
+        raise RefusedError("two columns of one name")
+    if not roles and not by:
+        listed = ", ".join(name[:60] for name in names[:10])
+        raise RefusedError(f"no column is called as users, items, sources, labels or times are: name them ({listed})")
+    return roles
 
 
 def _guessed(names: list[str], taken: set[str]) -> dict[str, str]:

@@ -172,7 +172,7 @@ def test_slices_by_name_and_a_table_of_items(tmp_path: Path) -> None:
         ("head.csv", b"user_id,item_id\n", "no rows"),
         ("head.csv", b"a,a\n1,2\n", "no table that can be read|two columns"),
         ("head.csv", b"user\x00_id\n1\n", "control or invisible"),
-        ("head.pkl", b"\x80\x04N.", "no Parquet, Arrow, CSV or TSV file"),
+        ("head.pkl", b"\x80\x04N.", "no Parquet, Arrow, CSV, TSV or JSON lines file"),
         ("head.arrow", b"ARROW1\0\0", "no table that can be read"),
     ],
 )
