@@ -38,25 +38,43 @@ class _RecommenderTable(BaseModel):
     known_users: bool = False
 
 
+class _HeadTable(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    users: Argument
+    items: Argument
+
+
 class _ManifestFile(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     recommender: _RecommenderTable
     artifacts: Annotated[dict[str, Argument], Field(max_length=_MOST_ARTIFACTS)] = {}
+    heads: Annotated[dict[str, _HeadTable], Field(max_length=_MOST_ARTIFACTS)] = {}
     runtime: dict[str, object] = {}  # flags and remote values as they are in production: read by the diff, not here
+
+
+@dataclass(frozen=True, slots=True)
+class DotProduct:
+    """The names of two tables in an artifact: a score is the dot product of a row of each."""
+
+    users: str
+    items: str
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """How to load and call the recommender: either ``entrypoint`` (``module:function``) or ``command``.
 
-    ``artifacts`` are paths relative to the tree by name. ``digest`` is over the file's bytes.
+    ``artifacts`` are paths relative to the tree by name; ``heads`` says of some of them how they score, which nothing
+    here believes: it is what a reviewer is shown the effect of. ``digest`` is over the file's bytes.
     """
 
     entrypoint: str | None
     command: tuple[str, ...] | None
     requirements: str | None
     artifacts: Mapping[str, str]
+    heads: Mapping[str, DotProduct]
     known_users: bool
     digest: Digest
 
@@ -93,11 +111,15 @@ def read_manifest(tree: Path) -> Manifest:
         if not _ARTIFACT_NAME.match(name):
             raise ManifestError(f"{MANIFEST_NAME}: artifacts: {name!r} is no name; use letters, digits, - and _")
         _inside(tree, artifact, f"artifacts.{name}")
+    unknown = sorted(parsed.heads.keys() - parsed.artifacts.keys())
+    if unknown:
+        raise ManifestError(f"{MANIFEST_NAME}: heads: {unknown[0][:64]!r} is none of the artifacts")
     return Manifest(
         entrypoint=recommender.entrypoint,
         command=None if recommender.command is None else tuple(recommender.command),
         requirements=recommender.requirements,
         artifacts=dict(sorted(parsed.artifacts.items())),
+        heads={name: DotProduct(one.users, one.items) for name, one in sorted(parsed.heads.items())},
         known_users=recommender.known_users,
         digest=f"sha256:{hashlib.sha256(data).hexdigest()}",
     )

@@ -40,7 +40,10 @@ class TableView:
 
 @dataclass(frozen=True, slots=True)
 class ModelView:
-    """One artifact, or the two files of a model-diff. ``others`` are not drawn, ``left`` more are in the JSON only."""
+    """One artifact, or the two files of a model-diff. ``others`` are not drawn, ``left`` more are in the JSON only.
+
+    ``heads`` are each slice's share of exposure by the weights alone, where two tables make a score.
+    """
 
     name: str
     anchor: str
@@ -50,6 +53,8 @@ class ModelView:
     others: tuple[tuple[str, ...], ...]
     left: int
     made: tuple[str, ...]
+    heads: tuple[tuple[str, ...], ...] = ()
+    heads_sentence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,7 @@ def model_view(document: Mapping[str, Any], name: str, at: int = 0, status: str 
     told = [tensor for tensor in sorted(moved, key=_weight) if tensor.get("row_shifts")][:_DRAWN]
     others = [tensor for tensor in moved if tensor not in told]
     same = len(document["tensors"]) - len(moved)
+    heads = document.get("heads") or {}
     return ModelView(
         name=name,
         anchor=f"model-{at}",
@@ -84,6 +90,8 @@ def model_view(document: Mapping[str, Any], name: str, at: int = 0, status: str 
         others=tuple(_line(tensor) for tensor in others[:_LISTED]),
         left=max(0, len(others) - _LISTED),
         made=tuple(_made(one) for one in document.get("provenance", ())),
+        heads=tuple(_head(group) for group in heads.get("groups", ())),
+        heads_sentence=_heads(heads) if heads else "",
     )
 
 
@@ -158,6 +166,20 @@ def _group(group: Mapping[str, Any]) -> tuple[str, ...]:
     towards = group.get("towards")
     along = words.MISSING if towards is None else _signed(towards)
     return (group["name"], f"{group['rows']:,}", _signed(group["score"]), along)
+
+
+def _heads(heads: Mapping[str, Any]) -> str:
+    users = words.count(heads["users"], "user")
+    return (
+        f"What the weights alone would show {users} in the first {heads['k']}, where a score is the dot product of a "
+        "row of each table: nothing is filtered, no code runs, and nobody gets these slates."
+    )
+
+
+def _head(group: Mapping[str, Any]) -> tuple[str, ...]:
+    ratio = words.MISSING if group["ratio"] is None else f"{group['ratio']:.2f}"
+    base, head = (words.percent(group[f"{side}_share"]) for side in ("base", "head"))
+    return (group["name"], base, head, ratio, words.percent(group["error"]))
 
 
 def _signed(value: float) -> str:

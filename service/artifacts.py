@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 
 import diffing
@@ -26,11 +26,15 @@ _USUAL = 200  # characters of an id
 
 @dataclass(frozen=True)
 class Placed:
-    """An artifact's file, and the path that the manifest gives it. ``told`` says that the diff tells of it too."""
+    """An artifact's file, and the path that the manifest gives it.
+
+    ``told`` says that the diff tells of it too, ``heads`` which of its tables the manifest says make a score.
+    """
 
     file: Path
     path: str
     told: bool = False
+    heads: diffing.Heads | None = None
 
     @cached_property
     def sha256(self) -> str:
@@ -121,7 +125,8 @@ def compare_artifacts(
     """Compare the artifacts that both sides declare under one name. What has the same bytes is not opened.
 
     Where head declares ``item_ids``, a text file of one id a line, tables with as many rows are told by those ids, and
-    how far the items of each of the panel's slices moved. ``training_data`` is compared as a table of interactions.
+    how far the items of each of the panel's slices moved. Where a manifest declares heads, head's or base's,
+    each slice's exposure by those tables alone is told too. ``training_data`` is compared as a table of interactions.
 
     Raises:
         SandboxMissingError: no working sandbox; nothing was opened.
@@ -158,14 +163,34 @@ def _opened(
     try:
         if one.name == DATA and old is not None:
             return replace(one, data=diffing.data_diff(old.file, new.file, groups=members, place=new.path)), []
-        found = diffing.model_diff(
-            old.file if old is not None else None, new.file,
-            groups=groups, ids=ids, base_ids=base_ids, keys=keys, place=new.path,
-        )  # fmt: skip
+        found, left = _weights(one.name, old, new, groups, ids, base_ids, keys)
     except InputError as error:
         return one, [] if new.told else [_unread(one.name, str(error))]
     missing = [] if new.told else [_unread(one.name, refused.reason) for refused in found.refused]
-    return replace(one, model=found), missing
+    return replace(one, model=found), [*missing, *left]
+
+
+def _weights(
+    name: str,
+    old: Placed | None,
+    new: Placed,
+    groups: Mapping[str, list[int]],
+    ids: list[str],
+    base_ids: list[str],
+    keys: diffing.Keys | None,
+) -> tuple[diffing.ModelDiff, list[diffing.NotAnalysed]]:
+    """What changed inside an artifact, with its heads where they are declared; and why not, if tables are no heads."""
+    heads = (new.heads or (old.heads if old is not None else None)) if groups else None
+    compare = partial(
+        diffing.model_diff, old.file if old is not None else None, new.file,
+        groups=groups, ids=ids, base_ids=base_ids, keys=keys, place=new.path,
+    )  # fmt: skip
+    if heads is None or old is None:
+        return compare(), []
+    try:
+        return compare(heads=heads, towards=heads.users), []
+    except InputError as error:
+        return compare(), [_unread(name, f"its heads: {error}")]
 
 
 def _unread(name: str, reason: str) -> diffing.NotAnalysed:

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from behavior import MANIFEST_NAME, locate_artifacts, read_manifest
-from diffing import MAX_STATEMENT, is_statement, speaks_of
+from diffing import MAX_STATEMENT, Heads, is_statement, speaks_of
 from evidence import (
     Artifact,
     ManifestError,
@@ -102,21 +102,27 @@ def taken(repository: Repository, commit: str, beside: Path | None, into: Path) 
     statements = [path for path, entry in tree.items() if entry.kind == "file" and is_statement(path)]
     found = {}
     for name, path in sorted(manifest.artifacts.items()):
-        entry, folder = tree.get(path), into / name
+        entry, folder, heads = tree.get(path), into / name, _heads(manifest, name)
         if entry is not None and entry.kind == "file":
             _write(repository, entry.object_id, folder / path, MAX_ARTIFACT)
             for one in statements:
                 if PurePosixPath(one).parent == PurePosixPath(path).parent and speaks_of(one, path):
                     with suppress(TooLargeError):
                         _write(repository, tree[one].object_id, folder / one, MAX_STATEMENT)
-            found[name] = Placed(folder / path, path, told=True)
+            found[name] = Placed(folder / path, path, told=True, heads=heads)
         elif beside is not None and copied(beside, path, folder / path):
             for near in neighbours(beside, path):
                 if is_statement(near) and speaks_of(near, path):
                     with suppress(ManifestError, TooLargeError):
                         copied(beside, near, folder / near, limit=MAX_STATEMENT)
-            found[name] = Placed(folder / path, path)
+            found[name] = Placed(folder / path, path, heads=heads)
     return found
+
+
+def _heads(manifest: Manifest, name: str) -> Heads | None:
+    """How the manifest says that an artifact scores."""
+    declared = manifest.heads.get(name)
+    return Heads(declared.users, declared.items) if declared is not None else None
 
 
 def exported(repository: Repository, commit: str, beside: Path | None, into: Path) -> tuple[dict[str, Placed], str]:
@@ -134,7 +140,7 @@ def exported(repository: Repository, commit: str, beside: Path | None, into: Pat
         copy = file if inside else into.with_name(f"{into.name}-artifacts") / path
         if not inside and (beside is None or not copied(beside, path, copy)):
             raise ManifestError(f"{MANIFEST_NAME}: artifacts.{name}: no file {path!r}")
-        found[name] = Placed(copy, path, told=inside)
+        found[name] = Placed(copy, path, told=inside, heads=_heads(manifest, name))
     content = repository.content_digest(commit)
     outside = {name: one.sha256 for name, one in found.items() if not one.told}
     return found, document_digest([content, outside]) if outside else f"sha256:{content}"

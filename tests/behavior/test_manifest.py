@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from behavior import locate_artifacts, read_manifest
+from behavior.manifest import DotProduct
 from evidence import ManifestError
 
 if TYPE_CHECKING:
@@ -41,6 +42,12 @@ def test_a_command_and_known_users_are_accepted(tmp_path: Path) -> None:
     manifest = read_manifest(_tree(tmp_path, text))
     assert manifest.command == ("./ranker", "--stdio")
     assert manifest.known_users
+
+
+def test_tables_that_make_a_score_are_declared_by_artifact(tmp_path: Path) -> None:
+    assert read_manifest(_tree(tmp_path, GOOD)).heads == {}
+    declared = read_manifest(_tree(tmp_path, GOOD + '[heads.model]\nusers = "user_factors"\nitems = "item_factors"\n'))
+    assert declared.heads == {"model": DotProduct("user_factors", "item_factors")}
 
 
 def test_the_digest_is_over_the_bytes(tmp_path: Path) -> None:
@@ -79,6 +86,9 @@ def test_an_artifact_beside_the_tree_is_found_and_a_missing_one_is_named(tmp_pat
         ('[recommender]\nentrypoint = "a:b"\n[artifacts]\nm = "models"\n', "no plain file"),
         ('[recommender]\nentrypoint = "a:b"\n[artifacts]\n"../m" = "models/als.npz"\n', "is no name"),
         ('[recommender]\nentrypoint = "a:b"\n[artifacts]\nm = 3\n', "artifacts.m"),
+        (GOOD + '[heads.other]\nusers = "u"\nitems = "i"\n', "heads: 'other' is none of the artifacts"),
+        (GOOD + '[heads.model]\nusers = "u"\n', "heads.model.items"),
+        (GOOD + '[heads.model]\nusers = "u"\nitems = "i"\nk = 3\n', "unknown key 'heads.model.k'"),
     ],
 )
 def test_a_manifest_that_cannot_be_used_is_refused_in_one_line(tmp_path: Path, text: str, words: str) -> None:

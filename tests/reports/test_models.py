@@ -167,6 +167,19 @@ def test_slices_and_alignment_are_told_where_a_table_was_turned() -> None:
     assert ("left after alignment", "0.2") in table.facts
 
 
+def test_what_the_weights_alone_would_show_is_told_by_slice() -> None:
+    one = {"name": HOSTILE, "base_share": 0.1, "head_share": 0.25, "ratio": 2.5, "error": 0.004}
+    nothing = {"name": "new", "base_share": 0.0, "head_share": 0.02, "ratio": None, "error": 0.001}
+    document = model(tensor(), heads={"users": 40, "k": 20, "groups": [one, nothing]})
+    view = model_view(document, "m")
+    assert view.heads[0][1:4] == ("10.0\u202f%", "25.0\u202f%", "2.50")
+    assert view.heads[1][3] == DASH
+    page = model_html(document, "m")
+    assert "What the weights alone would show 40 users in the first 20" in page
+    assert "<script>" not in page
+    assert "the weights alone" not in model_html(model(tensor()), "m")
+
+
 @pytest.mark.parametrize("with_models", [True, False])
 def test_the_report_has_models_where_artifacts_were_compared(
     manifest: dict[str, Any], diff: Callable[..., Any], audit: Callable[..., Any], *, with_models: bool

@@ -209,6 +209,46 @@ def test_a_review_diffs_what_the_platform_submits_and_shows_it_with_the_other_fi
     assert {one["id"] for one in view.artifacts["findings"]} <= {one["id"] for one in facts["findings"]}
 
 
+HEADS = '[heads.model]\nusers = "users"\nitems = "items"\n'
+
+
+def test_the_exposure_that_declared_tables_make_is_told_by_slice_and_shown(
+    house: Any, request: pytest.FixtureRequest
+) -> None:
+    head = retrained(house, DECLARED + HEADS)
+    submitted(house, head)
+    client = request.getfixturevalue("browser")
+    house.deliver(client, house.pull(head))
+    view = finished(client)
+    assert view.artifacts is not None
+    assert refused(view.artifacts, "artifacts") is None
+    model = view.artifacts["artifacts"][1]["model"]
+    (slice_,) = model["heads"]["groups"]
+    assert (slice_["name"], slice_["ratio"] > 1.5) == ("secret-slice", True)
+    (items,) = [tensor for tensor in model["tensors"] if tensor["name"] == "items"]
+    assert items["aligned"]["groups"][0]["towards"] > 6
+    assert any("By the weights alone secret-slice gets" in finding["title"] for finding in view.findings)
+    for page in ("models", "report"):
+        assert "What the weights alone would show 40 users" in client.get(f"/changes/1/revisions/1/{page}").text
+
+
+def test_heads_that_head_no_longer_declares_are_probed_all_the_same(house: Any) -> None:
+    head = retrained(house, DECLARED + HEADS, {"countersign.toml": DECLARED})
+    submitted(house, head)
+    document = stepped(house, head)
+    assert [group["name"] for group in document["artifacts"][1]["model"]["heads"]["groups"]] == ["secret-slice"]
+
+
+def test_tables_that_are_no_heads_are_named_and_the_weights_compared(house: Any) -> None:
+    head = retrained(house, DECLARED + HEADS.replace('"users"', '"accounts"'))
+    submitted(house, head)
+    document = stepped(house, head)
+    assert document["artifacts"][1]["model"]["tensors"] != []
+    assert [(one["path"], one["reason"]) for one in document["not_analysed"]] == [
+        ("model", "a declared artifact: its heads: no heads: not both sides have a tensor 'accounts'")
+    ]
+
+
 def test_a_pickle_beside_the_repository_blocks_the_signoff_whatever_is_answered(
     house: Any, request: pytest.FixtureRequest
 ) -> None:
