@@ -74,14 +74,14 @@ def main() -> None:
     try:
         status = app(standalone_mode=False)
     except CountersignError as error:
-        say(f"countersign: {error}")
+        say(f"countersign: {' '.join(str(error).splitlines())}")
         sys.exit(error.exit_code)
     except typer.Abort:
         say("countersign: nothing was done")
         sys.exit(BAD_INPUT)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        say(f"countersign: {place}{error.strerror or error}")
+        say(f"countersign: {' '.join(f'{place}{error.strerror or error}'.splitlines())}")
         sys.exit(BAD_INPUT)
     except Exception as error:
         # Typer keeps its usage errors to itself; they are the ones that can say what is wrong.

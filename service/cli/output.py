@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 def say(line: str) -> None:
-    """A message for a person, on standard error."""
-    sys.stderr.write(f"{line}\n")
+    """A message for a person, on standard error; characters that a terminal would obey are written out."""
+    sys.stderr.write(f"{reports.visible(line)}\n")
     sys.stderr.flush()
 
 

@@ -141,6 +141,34 @@ def test_groups_by_name_ask_for_ids_and_groups_by_row_do_not(run: Callable[..., 
     assert (wrong.status, "no such folder" in wrong.err) == (2, True)
 
 
+def test_a_rebuild_that_nothing_could_be_held_against_exits_2_with_one_line(
+    run: Callable[..., Said], models: Path
+) -> None:
+    table = np.random.default_rng(1).standard_normal((500, 16)).astype("f4")
+    np.savez(models / "other.npz", vectors=table)
+    np.savez(models / "turned.npz", items=table[:40], users=table[:9])
+    for name, words in (
+        ("other.npz", "other.npz: a rebuild that has none of base's tensors"),
+        ("turned.npz", "the rebuild of items has another shape"),
+        ("bad.pkl", "bad.pkl: a rebuild that runs code when it is loaded: never loaded"),
+        ("bad.bin", "bad.bin: a binary file of no known format"),
+        ("cut.npz", "cut.npz: no ZIP archive that can be read: no directory at its end"),
+    ):
+        (models / "bad.bin").write_bytes(b"\0\1")
+        (models / "cut.npz").write_bytes((models / "base.npz").read_bytes()[:-40])
+        np.savez(models / "moved.npz", items=table + 1, users=table[:9])
+        said = run(models / "base.npz", models / "moved.npz", "--rebuild", models / name)
+        assert (said.status, said.out, said.err) == (2, "", f"countersign: {words}\n")
+
+
+@pytest.mark.parametrize("name", ["red\x1b[31m", "two\nlines", "left\u202eright"])
+def test_a_name_that_a_terminal_would_obey_is_written_out(run: Callable[..., Said], models: Path, name: str) -> None:
+    (models / name).mkdir()
+    said = run(models / name, models / "base.npz")
+    assert (said.status, said.out, len(said.err.splitlines())) == (2, "", 1)
+    assert said.err.rstrip("\n").isprintable()
+
+
 def test_what_holds_nothing_exits_2_with_one_line(run: Callable[..., Said], models: Path) -> None:
     np.savez(models / "rows.npz", items=np.zeros((0, 4), "f4"))
     np.savez(models / "none.npz")

@@ -50,6 +50,8 @@ class Session:
 
     def _open(self, files: dict[str, list[dict[str, str]]]) -> dict[str, Any]:
         self._sides = {side: open_side([File(**file) for file in listed]) for side, listed in files.items()}
+        for side in self._sides.keys() - set(_SIDES):
+            self._hold_rebuild(side, files[side][0]["name"])
         self._pairs = _pairs(self._sides["base"].tensors, self._sides["head"].tensors)
         return {
             "sides": {name: _told(side) for name, side in self._sides.items()},
@@ -58,6 +60,16 @@ class Session:
             "bytes": [sum(one.nbytes for one in pair if one) for pair in self._pairs],
             "wiring": self._wiring(),
         }
+
+    def _hold_rebuild(self, side: str, name: str) -> None:
+        """Refuse a rebuild of another model: against it nothing would be held, and nobody would be told."""
+        base, rebuild = self._sides["base"], self._sides[side]
+        if rebuild.unsafe:
+            raise RefusedError(f"{rebuild.unsafe[0]['path']}: a rebuild that runs code when it is loaded: never loaded")
+        if rebuild.opaque:
+            raise RefusedError(f"{rebuild.opaque[0]['path']}: {rebuild.opaque[0]['reason']}")
+        if not rebuild.refused and base.tensors and not base.tensors.keys() & rebuild.tensors.keys():
+            raise RefusedError(f"{name}: a rebuild that has none of base's tensors")
 
     def _wiring(self) -> dict[str, dict[str, list[str]]]:
         """The graphs of both sides that are connected otherwise, by file; a tensor of another name is the same."""
