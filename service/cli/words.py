@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import reports
 from reports import visible
 
 if TYPE_CHECKING:
@@ -14,16 +15,37 @@ _VALUES = 12  # of a column that are shown
 
 
 def model_diff_text(document: Json) -> str:
-    """A model-diff document: verdict, findings worst first, then every tensor that is not the same."""
+    """A model-diff document: verdict, findings worst first, then every tensor that is not the same, and who made it."""
     tensors = document["tensors"]
     changed = [tensor for tensor in tensors if tensor["status"] != "same" or tensor.get("old_name")]
     lines = [f"{document['verdict']}: {_count(len(tensors), 'tensor')}, {len(changed)} of them changed", ""]
     lines += _findings(document["findings"])
     for tensor in changed:
         lines.append(f"  {tensor['status']:<8} {visible(tensor['name'])}  {_tensor(tensor)}")
-        rows = ", ".join(f"{row['row']} ({row['score']:.3g})" for row in tensor["outlier_rows"][:10])
+        aligned = tensor.get("aligned") or {}
+        listed = aligned.get("outlier_rows") or tensor["outlier_rows"]
+        rows = ", ".join(f"{visible(row.get('id') or str(row['row']))} ({row['score']:.3g})" for row in listed[:10])
         lines += [f"           rows out of line, most first: {rows}"] if rows else []
+        lines += [f"           {_moved(group)}" for group in aligned.get("groups", ())]
+    lines += [f"  by the weights alone: {_exposed(group)}" for group in (document.get("heads") or {}).get("groups", ())]
+    lines += [f"  {visible(line)}" for line in reports.model_view(document, "").made]
     return "\n".join(lines) + "\n"
+
+
+def _moved(group: Json) -> str:
+    """How far a group of rows went across a retrain, in robust deviations."""
+    along = group["towards"]
+    way = (
+        ""
+        if along is None
+        else f", {abs(along):.1f} robust deviations {'away from' if along < 0 else 'towards'} the centre"
+    )
+    return f"{visible(group['name'])}: {_count(group['rows'], 'row')}, moved by {group['score']:+.1f}{way}"
+
+
+def _exposed(group: Json) -> str:
+    times = "" if group["ratio"] is None else f", {group['ratio']:.2f} times"
+    return f"{visible(group['name'])} has {group['base_share']:.2%} → {group['head_share']:.2%} of the exposure{times}"
 
 
 def _tensor(tensor: Json) -> str:

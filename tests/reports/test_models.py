@@ -167,6 +167,17 @@ def test_slices_and_alignment_are_told_where_a_table_was_turned() -> None:
     assert ("left after alignment", "0.2") in table.facts
 
 
+def test_who_made_a_model_is_told_where_it_is_verified_and_what_is_wrong_where_not() -> None:
+    made = {"path": "m.npz", "problem": None, "builder": HOSTILE, "commits": ["a" * 40], "signed_by": ["ci"]}
+    bad = {"path": "n.npz", "problem": "no key verifies it", "builder": None, "commits": [], "signed_by": []}
+    view = model_view(model(tensor(), provenance=[made, bad]), "m")
+    assert view.made == (f"m.npz: made by {HOSTILE} from {'a' * 12}, signed by ci", "n.npz: no key verifies it")
+    page = model_html(model(tensor(), provenance=[made, bad]), "m")
+    assert "signed by ci" in page
+    assert "n.npz: no key verifies it" in page
+    assert "<script>" not in page
+
+
 def test_what_the_weights_alone_would_show_is_told_by_slice() -> None:
     one = {"name": HOSTILE, "base_share": 0.1, "head_share": 0.25, "ratio": 2.5, "error": 0.004}
     nothing = {"name": "new", "base_share": 0.0, "head_share": 0.02, "ratio": None, "error": 0.001}

@@ -114,6 +114,13 @@ def test_ids_groups_and_rebuilds_are_told(run: Callable[..., Said], models: Path
     document = json.loads(said.out)
     assert refused(document, "model-diff") is None
     assert document["heads"]["groups"][0]["name"] == "state"
+    text = run(models / "one.npz", models / "two.npz", "--rebuild", models / "again.npz", *options).out
+    moved = document["tensors"][0]["aligned"]
+    assert f"most first: {moved['outlier_rows'][0]['id']} (" in text
+    assert (
+        f"state: 2 rows, moved by {moved['groups'][0]['score']:+.1f}, {abs(moved['groups'][0]['towards']):.1f}" in text
+    )
+    assert f"state has {document['heads']['groups'][0]['base_share']:.2%} → " in text
     aligned = document["tensors"][0]["aligned"]
     assert (aligned["rebuild"]["count"], aligned["groups"][0]["name"]) == (1, "state")
     assert all(row["id"] == f"item {row['row']}" for row in aligned["outlier_rows"])
