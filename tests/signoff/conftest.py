@@ -24,7 +24,7 @@ def _sibling(name: str) -> None:
     spec.loader.exec_module(module)
 
 
-for helper in ("alike", "world", "recipes", "changing"):
+for helper in ("alike", "world", "recipes", "changing", "parsers"):
     _sibling(helper)
 
 

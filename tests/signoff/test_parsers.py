@@ -1,179 +1,104 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every parser of log, bundle and gate, fed anything: it reads what it would write itself, or refuses. Nothing else."""
+"""Every parser of `signoff`, fed anything: it reads what it would write itself, or refuses. Nothing else."""
 
 from __future__ import annotations
 
-import base64
-import contextlib
+import ast
 import json
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from parsers import ENVELOPES, LIST, READERS
 
-from evidence import CountersignError, InputError, PolicyError, canonical, parse_json
-from signoff import (
-    DEFAULT_POLICY,
-    Cosigner,
-    CosignerKey,
-    Envelope,
-    LogKey,
-    LogProof,
-    NoteKey,
-    Revoked,
-    RevokedKind,
-    RootsUpdate,
-    build_revocations,
-    build_stop,
-    open_cosignatures,
-    parse_policy,
-    parse_request,
-    parse_roots,
-    read_build,
-    read_bundle,
-    read_bundle_revision,
-    read_carry,
-    read_emergency,
-    read_facts,
-    read_measures,
-    read_recipe,
-    read_revocations,
-    read_statement,
-    read_stop,
-    read_summary,
-)
-from signoff.notes import split_note
-from signoff.tiles import unpack_entries
+import signoff
+from evidence import CountersignError, InputError, canonical
+from signoff import RevokedKind, read_revocations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-AT = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-VECTORS = Path(__file__).parent / "vectors"
-LOG = LogKey("log.example/one", Ed25519PrivateKey.from_private_bytes(bytes(32)))
-WITNESS = Cosigner("witness.example/w1", Ed25519PrivateKey.from_private_bytes(bytes([1]) * 32))
-NOTE = LOG.sign("log.example/one\n3\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n")
-COSIGNED = NOTE + WITNESS.cosign(NOTE.decode().partition("\n\n")[0] + "\n", AT).encode()
-PROOF = LogProof(1, (b"x" * 32, b"y" * 32), COSIGNED).text.encode()
-LIST = canonical(
-    build_revocations("service", 3, AT, [Revoked(RevokedKind.KEY, "0" * 64, AT - timedelta(days=1), "Lost.")])
-)
-REQUEST = b"old 1\n" + b"eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg=\n\n" + NOTE
-ENVELOPE = canonical(
-    Envelope.from_json(
-        {
-            "payload": "e30=",
-            "payloadType": "application/vnd.in-toto+json",
-            "signatures": [{"keyid": "", "sig": "AAAA", "kind": "ed25519"}],
-        }
-    ).to_json()
-)
+    from parsers import Reader
 
-
-def text(data: bytes) -> str:
-    return data.decode("utf-8", "surrogateescape")
-
-
-READERS: dict[str, tuple[Callable[[bytes], Any], bytes]] = {
-    "note": (split_note, NOTE),
-    "cosignatures": (lambda data: open_cosignatures(data, (WITNESS.public,)), COSIGNED),
-    "log proof": (lambda data: LogProof.parse(text(data)), PROOF),
-    "log key": (lambda data: NoteKey.from_vkey(text(data)), LOG.vkey.encode()),
-    "witness key": (lambda data: CosignerKey.from_vkey(text(data)), WITNESS.public.vkey.encode()),
-    "request to a witness": (parse_request, REQUEST),
-    "entry bundle": (unpack_entries, b"\x00\x03one\x00\x00\x00\x01x"),
-    "envelope": (Envelope.read, ENVELOPE),
-    "bundle": (read_bundle, b'{"schema":"countersign/bundle/v1"}'),
-    "revocation list": (read_revocations, LIST),
-    "break-glass statement": (read_emergency, b'{"_type":"https://in-toto.io/Statement/v1"}'),
-    "break-glass file": (read_bundle_revision, b'{"schema":"countersign/break-glass/v1"}'),
-    "gate's decision": (read_summary, b'{"_type":"https://in-toto.io/Statement/v1"}'),
+READING = ("read", "parse", "open_", "split_", "unpack_", "decode_", "dearmor", "load", "from_")
+ELSEWHERE = {  # what reads, and is no parser of its own
+    "_build.read_data": "the summary of a build's data: figures that are whole numbers, or none (test_recipes.py)",
+    "_carried.read_signed_carry": "verifies, then `read_carry`",
+    "_strict.read_document": "every document above is read by it",
 }
 
 
-def vector(name: str) -> Any:
-    return json.loads((VECTORS / name / "bundle.json").read_bytes())
+def exposed() -> Iterator[str]:
+    """Every function and static method of the room that reads, by its name."""
+    for path in sorted(Path(signoff.__file__).parent.glob("*.py")):
+        tree = ast.parse(path.read_text("utf-8"))
+        holders = [("", tree), *((f"{one.name}.", one) for one in tree.body if isinstance(one, ast.ClassDef))]
+        for prefix, holder in holders:
+            for one in holder.body:
+                if isinstance(one, ast.FunctionDef) and one.name.startswith(READING):
+                    yield f"{path.stem}.{prefix}{one.name}"
 
 
-def payload(held: Any) -> bytes:
-    return base64.b64decode(held["envelope"]["payload"])
+def test_every_parser_of_the_room_is_here() -> None:
+    named = {name for reader in READERS.values() for name in reader.names.split()}
+    found = set(exposed())
+    assert sorted(found - named - ELSEWHERE.keys()) == []
+    assert sorted(ELSEWHERE.keys() - found) == []
+    for name in named:
+        module, *rest = name.split(".")
+        held: Any = __import__(f"signoff.{module}", fromlist=["_"])
+        for one in rest:
+            held = getattr(held, one)
+        assert callable(held)
 
 
-def of_object(read: Callable[[Any], Any]) -> Callable[[bytes], Any]:
-    """A reader of a document that stands in another one, where an object is all that it can be."""
+@pytest.mark.parametrize("name", READERS)
+def test_what_our_own_code_made_is_accepted_and_written_back(name: str) -> None:
+    reader = READERS[name]
+    for good in reader.seeds:
+        found = reader.read(good)
+        assert found is not None
+        if reader.write is not None:
+            assert reader.write(found) == good
 
-    def reader(data: bytes) -> Any:
-        document = parse_json(data, "document")
-        return read(document) if isinstance(document, dict) else None
 
-    return reader
-
-
-BUILT, CHANGED = vector("build")["build"], vector("followed")["roots"][0]["update"]
-STOPPED = build_stop(
-    read_recipe(BUILT["recipe"]),
-    service="service",
-    revision=None,
-    reason="Beyond.",
-    stopped_at=AT,
-    detail="sha256:" + "0" * 64,
-)
-DOCUMENTS: dict[str, tuple[Callable[[bytes], Any], bytes]] = {  # whole ones, which are read as they are
-    "statement": (read_statement, payload(vector("plain")["signoffs"][0])),
-    "carry-over": (read_carry, payload(vector("carried")["carry"])),
-    "build": (read_build, payload(BUILT)),
-    "lane that stops": (read_stop, canonical(STOPPED)),
-    "facts": (of_object(read_facts), canonical(vector("everything")["facts"][0])),
-    "recipe": (of_object(read_recipe), canonical(BUILT["recipe"])),
-    "measures": (of_object(read_measures), canonical(BUILT["measures"])),
-    "roots": (parse_roots, (VECTORS / "followed" / "roots.json").read_bytes()),
-    "roots update": (lambda data: RootsUpdate.read(data).signers(), canonical(CHANGED)),
-    "policy": (parse_policy, DEFAULT_POLICY.encode()),
-    "bundle with roots": (read_bundle, (VECTORS / "followed" / "bundle.json").read_bytes()),
-}
-READERS |= DOCUMENTS
+def judged(reader: Reader, data: bytes) -> None:
+    """What is accepted is the one spelling of what it says, where there is only one."""
+    try:
+        found = reader.read(data)
+    except CountersignError:
+        return
+    if reader.write is not None and found is not None:
+        written = reader.write(found)
+        assert written == data or reader.spellings > 1
+        assert reader.write(reader.read(written)) == written
 
 
 @pytest.mark.parametrize("name", READERS)
 @settings(max_examples=60)
 @given(data=st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(name: str, data: bytes) -> None:
-    with contextlib.suppress(CountersignError):
-        READERS[name][0](data)
+    judged(READERS[name], data)
 
 
 @pytest.mark.parametrize("name", READERS)
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_a_document_with_anything_changed_is_read_or_refused(name: str, data: st.DataObject) -> None:
-    read, good = READERS[name]
-    changed = bytearray(good)
+    changed = bytearray(data.draw(st.sampled_from(READERS[name].seeds)))
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(0, len(changed)))
         changed[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
-    with contextlib.suppress(CountersignError):
-        read(bytes(changed))
+    judged(READERS[name], bytes(changed))
 
 
 @pytest.mark.parametrize("nested", [b"[" * 100_000, b'{"a":' * 100_000, b"[" * 70 + b"]" * 70])
-@pytest.mark.parametrize(
-    "name",
-    [
-        "envelope",
-        "bundle",
-        "revocation list",
-        "break-glass file",
-        "gate's decision",
-        *sorted(DOCUMENTS.keys() - {"policy"}),
-    ],
-)
+@pytest.mark.parametrize("name", [name for name, reader in READERS.items() if reader.document])
 def test_huge_nesting_is_refused(name: str, nested: bytes) -> None:
-    with pytest.raises((InputError, PolicyError)):
-        READERS[name][0](nested)
+    with pytest.raises(CountersignError):
+        READERS[name].read(nested)
 
 
 @pytest.mark.parametrize(
@@ -198,10 +123,6 @@ def test_a_list_that_is_not_one_is_refused(change: Callable[[Any], object]) -> N
         read_revocations(canonical(document))
 
 
-def test_the_good_ones_are_read() -> None:
-    for name in ("note", "cosignatures", "log proof", "log key", "witness key", "request to a witness", "entry bundle"):
-        assert READERS[name][0](READERS[name][1])
-    for read, good in DOCUMENTS.values():
-        assert read(good)
+def test_what_is_read_is_what_was_written() -> None:
     assert read_revocations(LIST).find(RevokedKind.KEY, "0" * 64) is not None
-    assert Envelope.read(ENVELOPE).payload == b"{}"
+    assert json.loads(READERS["envelope"].read(ENVELOPES[0]).payload)["predicate"]["decision"] == "APPROVED"
