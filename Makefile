@@ -11,7 +11,7 @@ PARTS ?= small,nemig,large
 OTHERS ?= $(BIN)/python
 ROOMS := evidence confine diffing behavior signoff reports service
 
-.PHONY: help run test check format lock bench-nemig bench-inference bench-signoff manipulations doctor clean
+.PHONY: help run test check format lock bench-nemig bench-inference bench-signoff fuzz-signoff manipulations doctor clean
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ bench-inference: .make/dev ## How fast the inference is; writes docs/speed.md (P
 
 bench-signoff: .make/dev ## How fast log, proofs, gate and witness are (PARTS=append,proof,gate,witness)
 	@$(BIN)/python benchmarks/signoff.py --parts $(or $(PARTS),append,witness)
+
+fuzz-signoff: .make/dev ## Fuzz every parser of sign-offs, and the gate against the standalone verifier (TIME=60 SEED=1)
+	@$(BIN)/python benchmarks/fuzzing_signoff.py --seconds $(or $(TIME),60) --seed $(or $(SEED),1)
 
 manipulations: .make/dev ## The benchmark of manipulations, resumable; writes docs/detection.md (needs COUNTERSIGN_DATA)
 	@$(BIN)/python benchmarks/manipulations/run.py

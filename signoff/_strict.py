@@ -22,7 +22,7 @@ GitId = Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")]
 _HIDDEN = r"\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069"
 Line = Annotated[str, Field(min_length=1, max_length=1000, pattern=rf"^[^\x00-\x1f{_HIDDEN}]+$")]
 Text = Annotated[str, Field(max_length=10_000, pattern=rf"^[^\x00-\x08\x0b-\x1f{_HIDDEN}]*$")]
-Count = Annotated[int, Field(ge=0, le=1 << 53)]
+Count = Annotated[int, Field(ge=0, le=(1 << 53) - 1)]
 Time = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")]
 
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from evidence import VERSION, Digest, InputError, Revision, canonical, digest
-from signoff._strict import Line, Sha256, StrictModel, Text, Time, format_time, parse_time, read_document
+from signoff._strict import Count, Line, Sha256, StrictModel, Text, Time, format_time, parse_time, read_document
 from signoff.envelope import Envelope, verify_envelope
 from signoff.leaves import leaf
 from signoff.statement import STATEMENT_TYPE
@@ -59,7 +59,7 @@ class Resource(StrictModel):
 class StepEntry(StrictModel):
     """A step of the gate, as in its result."""
 
-    number: int
+    number: Count
     name: Line
     ok: bool | None
     detail: Text

@@ -153,7 +153,7 @@ def time(value, where):
 
 
 def count(value, where):
-    need(type(value) is int and 0 <= value <= 1 << 53, f"{where}: no count")
+    need(type(value) is int and 0 <= value < 1 << 53, f"{where}: no count")
     return value
 
 

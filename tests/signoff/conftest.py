@@ -24,7 +24,7 @@ def _sibling(name: str) -> None:
     spec.loader.exec_module(module)
 
 
-for helper in ("alike", "world", "recipes", "changing", "parsers"):
+for helper in ("alike", "world", "recipes", "changing", "parsers", "fuzzer"):
     _sibling(helper)
 
 

@@ -404,7 +404,11 @@ READERS: dict[str, Reader] = {
     "roots": Reader("roots.parse_roots", parse_roots, ROOTS),
     "roots' file": Reader("roots.read_roots", from_file(read_roots), ROOTS[:1]),
     "roots update": Reader(
-        "rootchain.RootsUpdate.read", RootsUpdate.read, (canonical(CHANGED),), lambda one: one.to_bytes()
+        "rootchain.RootsUpdate.read",
+        RootsUpdate.read,
+        (canonical(CHANGED),),
+        lambda one: one.to_bytes(),
+        spellings=2,  # where nobody has signed yet, the signatures may be left out
     ),
     "signers of a roots update": Reader(
         "rootchain.RootsUpdate.signers", lambda data: RootsUpdate.read(data).signers(), (canonical(CHANGED),)

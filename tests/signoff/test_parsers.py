@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,6 +122,18 @@ def test_a_list_that_is_not_one_is_refused(change: Callable[[Any], object]) -> N
     change(document)
     with pytest.raises(InputError):
         read_revocations(canonical(document))
+
+
+@pytest.mark.parametrize("name", ["gate's decision", "facts", "revocation list", "statement", "measures"])
+def test_a_number_that_other_readers_round_is_refused(name: str) -> None:
+    """2**53 has one spelling, and is none of the numbers that canonical JSON may hold."""
+    good = READERS[name].seeds[0]
+    at = re.search(rb'"(number|total|files|findings)":(?=[0-9])', good)
+    assert at is not None
+    rest = good[at.end() :].lstrip(b"0123456789")
+    assert READERS[name].read(good[: at.end()] + b"9007199254740991" + rest) is not None
+    with pytest.raises(InputError):
+        READERS[name].read(good[: at.end()] + b"9007199254740992" + rest)
 
 
 def test_what_is_read_is_what_was_written() -> None:
