@@ -36,6 +36,12 @@ _WORDS: Final = {
     ),
     "base, head": "What is there now, and what is proposed instead.",
     "finding": "Something a reviewer has to look at: by which rule, how heavy, where, and what was measured.",
+    "thread": (
+        "What is said about a line, a file or the change, until somebody resolves it. It may block; the policy says "
+        "whether that counts."
+    ),
+    "draft": "A comment that only its author sees, until all of theirs are published together.",
+    "outdated": "Of a thread: the line it was begun on is changed or gone in the revision that is looked at.",
     "panel": (
         "Users, items, labels and margins that an audit uses. It is the reviewer's, and the platform never sees it."
     ),

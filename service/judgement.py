@@ -3,16 +3,37 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import literal, select
 
 from evidence import Artifact as RevisionArtifact
-from evidence import ConflictError, PolicyError, Revision, Severity, Snapshot, Verdict, document_digest, sha256_hex
+from evidence import (
+    ConflictError,
+    NotFoundError,
+    PolicyError,
+    Revision,
+    Severity,
+    Snapshot,
+    Verdict,
+    document_digest,
+    sha256_hex,
+)
 from service import reading, trust
 from service.arrivals import now
-from service.database import AnswerRow, CarriedRow, Change, EventRow, SignoffRow, StatementRow, ViewedRow
+from service.database import (
+    AnswerRow,
+    CarriedRow,
+    Change,
+    EventRow,
+    RevisionRow,
+    SignoffRow,
+    StatementRow,
+    ThreadRow,
+    ViewedRow,
+)
 from service.life import ARTIFACTS_COMPARED, State
 from signoff import (
     FACTS_NAME,
@@ -23,6 +44,7 @@ from signoff import (
     Facts,
     Files,
     FindingEntry,
+    Threads,
     Voter,
     build_facts,
     declared,
@@ -42,7 +64,6 @@ if TYPE_CHECKING:
 
     from evidence import Digest, Json
     from service.context import Context
-    from service.database import RevisionRow
     from signoff import Policy, Requirement, Roots, Statement
 
 _OPEN = "must-change"
@@ -131,7 +152,25 @@ def facts(
         files=Files(total=len(paths), viewed=len(paths & viewed), waived=waived),
         people=[(entry["name"], entry["email"]) for entry in context.store.get_json(row.people_digest)],
         paths=paths | before,
+        threads=_threads(context, row.change_id),
     )
+
+
+def makers(context: Context, change_id: int) -> frozenset[str]:
+    """The ids of those whom the roots know and who had a hand in a change, in any of its revisions."""
+    roots = trust.roots(context)
+    with context.database.read() as session:
+        rows = session.scalars(
+            select(RevisionRow.people_digest).where(
+                RevisionRow.change_id == change_id, RevisionRow.people_digest.is_not(None)
+            )
+        ).all()
+        named = {(session.get_one(Change, change_id).author, "")}
+    for digest in filter(None, rows):
+        with suppress(NotFoundError):  # retention removes those of old changes
+            named |= {(entry["name"], entry["email"]) for entry in context.store.get_json(digest)}
+    known = (roots.by_email(email) if email else roots.by_account(name) for name, email in named)
+    return frozenset(person.id for person in known if person is not None)
 
 
 def evidence(
@@ -260,6 +299,16 @@ def find(context: Context, change_id: int, n: int) -> RevisionRow:
     """The row of a revision. NotFoundError if there is none."""
     with context.database.read() as session:
         return reading.find(session, change_id, n)
+
+
+def _threads(context: Context, change_id: int) -> Threads:
+    """The open threads of a change: they stay with it until somebody resolves them, whatever revision comes."""
+    published = select(ThreadRow.blocking).where(
+        ThreadRow.change_id == change_id, ThreadRow.published_at.is_not(None), ThreadRow.resolved_at.is_(None)
+    )
+    with context.database.read() as session:
+        blocking = list(session.scalars(published))
+    return Threads(open=len(blocking), blocking=sum(blocking))
 
 
 def _evidence(name: str, digest: str, document: Json, made_at: datetime | None) -> Evidence:

@@ -34,7 +34,7 @@ def answer(database: Database, revision_id: int, finding_id: str, *, kind: str, 
     if not words or len(words) > MAX_TEXT:
         raise InputError(f"an answer needs a reason of 1 to {MAX_TEXT} characters")
     with database.write() as session:
-        _open(session.get_one(RevisionRow, revision_id))
+        still_open(session.get_one(RevisionRow, revision_id))
         session.merge(
             AnswerRow(
                 revision_id=revision_id, finding_id=finding_id, kind=kind, text=words, person_id=person.id, at=now()
@@ -49,7 +49,7 @@ def mark_viewed(database: Database, revision_id: int, path: str, *, person: Pers
         ConflictError: the revision was superseded.
     """
     with database.write() as session:
-        _open(session.get_one(RevisionRow, revision_id))
+        still_open(session.get_one(RevisionRow, revision_id))
         if viewed:
             session.merge(ViewedRow(revision_id=revision_id, path=path, person_id=person.id, at=now()))
         else:
@@ -60,6 +60,7 @@ def mark_viewed(database: Database, revision_id: int, path: str, *, person: Pers
             )
 
 
-def _open(revision: RevisionRow) -> None:
+def still_open(revision: RevisionRow) -> None:
+    """Refuse a revision that takes no marks. ConflictError if it is superseded, or not compared yet."""
     if State(revision.state) in _CLOSED:
         raise ConflictError(f"revision {revision.n} is {revision.state}: marks go to the latest one, reload the page")

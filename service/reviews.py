@@ -22,6 +22,7 @@ from service import (
     build_bundles,
     builds,
     bundling,
+    discussion,
     incidents,
     inspected,
     judgement,
@@ -112,7 +113,8 @@ class Reviews:
         view = reading.revision(self._context.database, self._context.store, change_id, n)
         row = judgement.find(self._context, change_id, n)
         asked = judgement.requirements(self._context, row)
-        return replace(view, requirements=asked, build=builds.view(self._context, row.id))
+        said = discussion.counts(self._context, change_id)
+        return replace(view, requirements=asked, build=builds.view(self._context, row.id), threads=said)
 
     def evidence(self, change_id: int, n: int, kind: EvidenceKind, *, public: bool) -> Json | None:
         """One document of a revision, None until it exists; of an audit, the public part if asked for."""

@@ -82,6 +82,15 @@ class SignoffView:
 
 
 @dataclass(frozen=True, slots=True)
+class ThreadCounts:
+    """How many published threads of a change are open, how many of those block it, and how many there are."""
+
+    total: int = 0
+    open: int = 0
+    blocking: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class BuildView:
     """A revision as a build under a recipe. ``counts`` once it is countersigned; ``words`` say what became of it."""
 
@@ -125,6 +134,7 @@ class RevisionView:
     timeline: tuple[Event, ...]
     requirements: tuple[Requirement, ...]
     build: BuildView | None = None
+    threads: ThreadCounts = ThreadCounts()
 
     @property
     def findings(self) -> tuple[Mapping[str, Any], ...]:

@@ -90,6 +90,13 @@ class Files(StrictModel):
     waived: Count
 
 
+class Threads(StrictModel):
+    """How many threads about the change nobody has resolved, and how many of those block it."""
+
+    open: Count
+    blocking: Count
+
+
 class FactsDocument(StrictModel):
     """The facts document, ``countersign/facts/v1``."""
 
@@ -100,6 +107,7 @@ class FactsDocument(StrictModel):
     files: Files
     people: tuple[PersonEntry, ...]
     paths: tuple[Address, ...] | None = None
+    threads: Threads | None = None
 
 
 def build_facts(
@@ -110,6 +118,7 @@ def build_facts(
     files: Files,
     people: Iterable[tuple[str, str]],
     paths: Iterable[str] | None = None,
+    threads: Threads | None = None,
 ) -> dict[str, Any]:
     """The facts document of a review; `evidence.document_digest` of it goes into the statement under ``facts``.
 
@@ -120,6 +129,7 @@ def build_facts(
         files: how many were seen.
         people: (name, address) of everybody who made the change, the pusher included.
         paths: every path that the change touches, old ones of renamed files too; None where they are not known.
+        threads: how many are open; None where it is not known.
 
     Raises:
         InputError: the document would not be accepted by `read_facts`.
@@ -136,6 +146,8 @@ def build_facts(
     }
     if paths is not None:
         document["paths"] = sorted({_plain(path) for path in paths})
+    if threads is not None:
+        document["threads"] = threads.model_dump(mode="json")
     read_facts(document)
     return document
 
@@ -204,6 +216,7 @@ def policy_facts(
             key=lambda counts: counts[1] - counts[0],
             default=None,
         ),
+        threads=_most_open([document.threads for document in documents]),
     )
 
 
@@ -269,6 +282,14 @@ def check_bound(facts: FactsDocument, statement: Statement) -> None:
 def _answered(facts: FactsDocument) -> dict[str, int]:
     answered = sum(finding.answer is not None for finding in facts.findings)
     return {"findings": len(facts.findings), "answered": answered}
+
+
+def _most_open(counted: Sequence[Threads | None]) -> tuple[int, int] | None:
+    """The most open and the most blocking threads; not known where one of the documents does not say."""
+    known = [(one.open, one.blocking) for one in counted if one is not None]
+    if not known or len(known) != len(counted):
+        return None
+    return max(one for one, _ in known), max(one for _, one in known)
 
 
 def _merged(findings: Iterable[FindingEntry]) -> list[FindingEntry]:

@@ -86,6 +86,7 @@ class Facts:
     findings: tuple[FindingFact, ...]
     paths: tuple[str, ...] | None = None  # what the change touches; None where it is not known
     files: tuple[int, int, int] | None = None  # how many it touches, were viewed, were waived
+    threads: tuple[int, int] | None = None  # how many are open, and how many of those block; None where not known
 
 
 def evaluate(policy: Policy | None, facts: Facts) -> tuple[Requirement, ...]:

@@ -66,6 +66,8 @@ LANGUAGE = Language(
         "files": Kind.NUMBER,
         "viewed": Kind.NUMBER,
         "waived": Kind.NUMBER,
+        "open_threads": Kind.NUMBER,
+        "open_blocking_threads": Kind.NUMBER,
         "verdict": Kind.TEXT,
         "lane": Kind.TEXT,
         "paths": Kind.SET,
@@ -165,6 +167,8 @@ class FactsLookup:
             "files": lambda: self._file_counts()[0],
             "viewed": lambda: self._file_counts()[1],
             "waived": lambda: self._file_counts()[2],
+            "open_threads": lambda: self._thread_counts()[0],
+            "open_blocking_threads": lambda: self._thread_counts()[1],
             "verdict": lambda: Verdict.combine(*(piece.verdict for piece in self._facts.evidence)).value,
             "lane": lambda: self._known(self._lane, "no lane fits"),
             "paths": lambda: frozenset(self._paths()),
@@ -193,6 +197,9 @@ class FactsLookup:
 
     def _file_counts(self) -> tuple[float, float, float]:
         return tuple(map(float, self._known(self._facts.files, "how many files were seen is not known")))  # type: ignore[return-value]
+
+    def _thread_counts(self) -> tuple[float, float]:
+        return tuple(map(float, self._known(self._facts.threads, "how many threads are open is not known")))  # type: ignore[return-value]
 
     def _organizations(self) -> set[str]:
         return {fold_name(vote.organization) for vote in self._counted}

@@ -230,7 +230,7 @@ FACTS = shape(
         "files": shape({"total": count, "viewed": count, "waived": count}),
         "people": many(shape({"name": ADDRESS, "email": ADDRESS})),
     },
-    {"paths": maybe(many(ADDRESS))},
+    {"paths": maybe(many(ADDRESS)), "threads": maybe(shape({"open": count, "blocking": count}))},
 )
 WAIVED = shape({"id": NAMED, "rule": LINE, "severity": SEVERITY, "answer": LINE, "by": LINE, "reason": LINE})
 PREDICATE = shape(

@@ -62,13 +62,13 @@ def list_changes(request: Request, caller: CallerOf) -> JSONResponse:
 @router.get("/changes/{change_id}")
 def get_change(request: Request, caller: CallerOf, change_id: _Id) -> JSONResponse:
     """One change and its revisions."""
-    return JSONResponse(change_json(_seen(request, caller, change_id)))
+    return JSONResponse(change_json(seen(request, caller, change_id)))
 
 
 @router.get("/changes/{change_id}/revisions/{n}")
 def get_revision(request: Request, caller: CallerOf, change_id: _Id, n: _N) -> JSONResponse:
     """One revision: state, verdict, error, sign-offs; for a reviewer also details and requirements."""
-    _seen(request, caller, change_id)
+    seen(request, caller, change_id)
     reviews: Reviews = request.app.state.reviews
     view = reviews.revision(change_id, n)
     return JSONResponse(revision_json(view, reviewer=caller.person is not None))
@@ -77,7 +77,7 @@ def get_revision(request: Request, caller: CallerOf, change_id: _Id, n: _N) -> J
 @router.get("/changes/{change_id}/revisions/{n}/evidence/{kind}")
 def get_evidence(request: Request, caller: CallerOf, change_id: _Id, n: _N, kind: EvidenceKind) -> JSONResponse:
     """A document of ``formats.md``. A submitter gets the public part of the audit, no artifacts and no report."""
-    _seen(request, caller, change_id)
+    seen(request, caller, change_id)
     if kind in {"artifacts", "report"}:  # by the panel's slices
         caller.reviewer()
     reviews: Reviews = request.app.state.reviews
@@ -106,7 +106,7 @@ def let_through(request: Request, caller: CallerOf, change_id: _Id, n: _N) -> JS
     return JSONResponse({"status": "accepted", "change": change_id, "revision": n}, 202)
 
 
-def _seen(request: Request, caller: Caller, change_id: int) -> ChangeView:
+def seen(request: Request, caller: Caller, change_id: int) -> ChangeView:
     """The change, if the caller may know of it; else NotFoundError, as if there were none."""
     view = reading.change(request.app.state.database, change_id, platform=caller.scope)
     if not caller.sees(view.repository):

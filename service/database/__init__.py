@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the service remembers: tables, their migrations, and the engine."""
 
+from service.database.discussion import CommentRow, ThreadRow
 from service.database.engine import Database
 from service.database.models import (
     AnswerRow,
@@ -36,6 +37,7 @@ __all__ = [
     "CarriedRow",
     "Change",
     "ClosedRow",
+    "CommentRow",
     "Database",
     "DecisionRow",
     "Delivery",
@@ -53,6 +55,7 @@ __all__ = [
     "SignInLink",
     "SignoffRow",
     "StatementRow",
+    "ThreadRow",
     "UploadRow",
     "ViewedRow",
 ]

@@ -13,7 +13,7 @@ from sqlalchemy.types import TypeDecorator
 
 from service.life import State
 
-_Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by INTEGER PRIMARY KEY only
+RowId = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by INTEGER PRIMARY KEY only
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -89,7 +89,7 @@ class Delivery(Base):
     __tablename__ = "delivery"
     __table_args__ = (Unique("platform", "source", "delivery_id"), Unique("platform", "source", "event", "body_sha256"))
 
-    id: Mapped[int] = mapped_column(_Id, primary_key=True)
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
     platform: Mapped[str] = mapped_column(String(63))
     source: Mapped[str] = mapped_column(String(16))
     event: Mapped[str] = mapped_column(String(64))
@@ -105,7 +105,7 @@ class Change(Base):
     __tablename__ = "change"
     __table_args__ = (Unique("platform", "repository", "key"),)
 
-    id: Mapped[int] = mapped_column(_Id, primary_key=True)
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
     platform: Mapped[str] = mapped_column(String(63))
     repository: Mapped[str] = mapped_column(String(400))
     key: Mapped[str] = mapped_column(String(400))
@@ -138,7 +138,7 @@ class RevisionRow(Base):
         Index("ix_revision_undispatched", "dispatched_at"),
     )
 
-    id: Mapped[int] = mapped_column(_Id, primary_key=True)
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
     change_id: Mapped[int] = mapped_column(ForeignKey("change.id"))
     n: Mapped[int]
     head_commit: Mapped[str] = mapped_column(String(64))
@@ -173,7 +173,7 @@ class DeploymentRow(Base):
     __tablename__ = "deployment"
     __table_args__ = (Unique("platform", "repository", "run", "environment"),)
 
-    id: Mapped[int] = mapped_column(_Id, primary_key=True)
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
     platform: Mapped[str] = mapped_column(String(63))
     repository: Mapped[str] = mapped_column(String(400))
     environment: Mapped[str] = mapped_column(String(400))
@@ -204,7 +204,7 @@ class EventRow(Base):
     __tablename__ = "event"
     __table_args__ = (Unique("revision_id", "what"),)
 
-    id: Mapped[int] = mapped_column(_Id, primary_key=True)
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
     revision_id: Mapped[int] = mapped_column(ForeignKey("revision.id"), index=True)
     at: Mapped[datetime]
     what: Mapped[str]

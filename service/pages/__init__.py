@@ -20,6 +20,7 @@ from service.pages import (
     sign,
     since,
     style,
+    threads,
     words,
 )
 from service.pages.doors import error_page, sign_in_page
@@ -37,6 +38,7 @@ routers: tuple[APIRouter, ...] = (
     models.router,
     sign.router,
     since.router,
+    threads.router,
     evidence_files.router,
     log.router,
     people.router,

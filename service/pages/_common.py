@@ -16,6 +16,7 @@ from markupsafe import Markup
 from evidence import sha256_hex
 from reports import environment, stylesheet
 from service.accounts import session_person, signed_in
+from service.context import Context
 from service.guards import SCRIPTED
 from service.reviews import Reviews
 from service.trust import only_reads
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _SERVICE = Path(__file__).parents[1]
 TEMPLATES = _SERVICE / "templates"
 STYLES = _SERVICE / "static"
+_STYLESHEETS = ("pages.css", "threads.css")
 PASSKEY_SCRIPT = "passkeys.js"  # the one script there is, in `STYLES`
 
 SignedIn = Annotated[Person, Depends(signed_in)]
@@ -38,6 +40,14 @@ def _reviews(request: Request) -> Reviews:
 
 
 Desk = Annotated[Reviews, Depends(_reviews)]
+
+
+def _context(request: Request) -> Context:
+    context: Context = request.app.state.context
+    return context
+
+
+Room = Annotated[Context, Depends(_context)]
 
 
 class View(Protocol):
@@ -88,7 +98,7 @@ def render(view: View, shell: Shell) -> str:
 @functools.cache
 def style() -> str:
     """The stylesheet of the pages: that of the reports and the frame's own."""
-    return stylesheet() + (STYLES / "pages.css").read_text(encoding="utf-8")
+    return stylesheet() + "".join((STYLES / name).read_text(encoding="utf-8") for name in _STYLESHEETS)
 
 
 @functools.cache

@@ -91,7 +91,7 @@ def open_findings(revision: RevisionView) -> int:
 
 
 def heading(reading: Reading, here: str) -> Heading:
-    """The heading for the page named ``here``: ``overview``, ``files``, ``behavior``, ``models`` or ``sign``."""
+    """The heading for the page ``here``: ``overview``, ``files``, ``threads``, ``behavior``, ``models`` or ``sign``."""
     change, revision = reading
     at = root(change.id, revision.n)
     latest = change.latest.n
@@ -127,12 +127,21 @@ def _tabs(revision: RevisionView, at: str, here: str) -> tuple[Tab, ...]:
         "files": f"{viewed} of {len(files)} viewed" if files else "",
         "behavior": "" if revision.audit is not None else "not run",
         "models": (revision.artifacts or {}).get("verdict", ""),
+        "threads": _thread_note(revision),
         "sign": revision.state if revision.state in SIGNABLE - {State.READY} else "",
     }
-    names = {"overview": "Overview", "files": "Files", "behavior": "Behavior", "models": "Models", "sign": "Sign-off"}
+    names = {
+        "overview": "Overview",
+        "files": "Files",
+        "threads": "Threads",
+        "behavior": "Behavior",
+        "models": "Models",
+        "sign": "Sign-off",
+    }
     urls = {
         "overview": at,
         "files": f"{at}/files",
+        "threads": f"{at}/threads",
         "behavior": f"{at}/behavior",
         "models": f"{at}/models",
         "sign": f"{at}/sign",
@@ -142,3 +151,8 @@ def _tabs(revision: RevisionView, at: str, here: str) -> tuple[Tab, ...]:
         for key in names
         if key != "models" or revision.artifacts is not None or here == "models"
     )
+
+
+def _thread_note(revision: RevisionView) -> str:
+    said = revision.threads
+    return f"{said.blocking} blocking" if said.blocking else f"{said.open} open" if said.open else ""

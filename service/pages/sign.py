@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reports import CellRow
-    from service.views import Person, Prepared, RecipeView, RevisionView, SignoffView
+    from service.views import Person, Prepared, RecipeView, RevisionView, SignoffView, ThreadCounts
     from signoff import Requirement
 
 router: APIRouter = APIRouter()
@@ -86,7 +86,8 @@ class SignPage:
     ``since`` is the last earlier revision of the change that the person signed.
     ``passkey`` is None where there is nothing to sign, or the person has no passkey that counts here.
 
-    ``unviewed`` are the files that this person has not marked; ``waivable`` those of them that can be waived by name.
+    ``unviewed`` are the files that this person has not marked; ``waivable`` those of them that can be waived by name;
+    ``threads`` how many of the change are open.
 
     ``overrides`` is true where the verdict is no pass, so that an approval has to say why it goes against it;
     ``expedites`` where the policy has an expedited lane. ``recipes`` for builds can be signed with an approval.
@@ -98,6 +99,7 @@ class SignPage:
     waivable: tuple[FileLine, ...]
     unanswered: tuple[AnsweredFinding, ...]
     must_change: tuple[AnsweredFinding, ...]
+    threads: ThreadCounts
     beyond: tuple[CellRow, ...]
     beyond_total: int
     unknown: tuple[UnknownGroup, ...]
@@ -159,6 +161,7 @@ def sign(
         waivable=unviewed[:MOST_NAMED],
         unanswered=tuple(item for item in findings if item.answer is None),
         must_change=tuple(item for item in findings if item.answer is not None and item.answer.kind == "must-change"),
+        threads=revision.threads,
         beyond=beyond[:_SHOWN_CELLS],
         beyond_total=len(beyond),
         unknown=grouped(missing),

@@ -26,6 +26,7 @@ from service.pages.public import PublicPage, PublishedPage
 from service.pages.queue import QueuePage
 from service.pages.sign import SignPage
 from service.pages.since import SincePage
+from service.pages.threads import CommentPage, ThreadsPage
 from service.pages.words import WordsPage
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ VIEWS = (
     ModelsPage,
     SignPage,
     SincePage,
+    ThreadsPage,
+    CommentPage,
     LogPage,
     PeoplePage,
     PolicyPage,
@@ -50,7 +53,7 @@ VIEWS = (
     ErrorPage,
     WordsPage,
 )
-SHARED = {"frame.html", "change_parts.html", "owed_reviews.html"}
+SHARED = {"frame.html", "change_parts.html", "owed_reviews.html", "thread_parts.html"}
 
 
 def _used(path: Path, name: str) -> set[str]:

@@ -3,7 +3,7 @@
 
 from alembic import context
 
-from service.database.models import Base
+from service.database import Base
 
 context.configure(
     connection=context.config.attributes["connection"],
