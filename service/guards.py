@@ -19,7 +19,7 @@ POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
-SCRIPTED = f"{POLICY}; script-src 'self'; require-trusted-types-for 'script'"  # for pages that talk to a passkey
+SCRIPTED = f"{POLICY}; script-src 'self'; require-trusted-types-for 'script'"  # for pages with keys
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _DIGITS = 12
 _HEADERS = {

@@ -18,6 +18,7 @@ from reports import environment, stylesheet
 from service.accounts import session_person, signed_in
 from service.context import Context
 from service.guards import SCRIPTED
+from service.keys import KEYS
 from service.reviews import Reviews
 from service.trust import only_reads
 from service.views import Person
@@ -25,11 +26,13 @@ from service.views import Person
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+    from service.keys import Keys
+
 _SERVICE = Path(__file__).parents[1]
 TEMPLATES = _SERVICE / "templates"
 STYLES = _SERVICE / "static"
 _STYLESHEETS = ("pages.css", "threads.css")
-PASSKEY_SCRIPT = "passkeys.js"  # the one script there is, in `STYLES`
+PASSKEY_SCRIPT = "passkeys.js"  # in `STYLES`, as ``keys.js`` is, which runs for everybody who is signed in
 
 SignedIn = Annotated[Person, Depends(signed_in)]
 
@@ -65,7 +68,7 @@ class Shell:
     """The frame around a page, given to each template as ``shell``.
 
     ``acts`` is false for who only reads: they are shown no form but sign-out. ``published`` is whether there are public
-    pages to lead to.
+    pages to lead to. ``keys`` are those of the keyboard; empty for who is not signed in.
     """
 
     style: str
@@ -74,14 +77,20 @@ class Shell:
     script: str = ""
     acts: bool = True
     published: bool = False
+    keys: tuple[Keys, ...] = ()
 
 
 def page(request: Request, view: View, person: Person | None, *, status: int = 200, script: str = "") -> HTMLResponse:
-    """The view as a page in the frame. ``script`` names a file of `STYLES` that this page may run, and no other may."""
+    """The view as a page in the frame. ``script`` names a file of `STYLES` that it runs beside that of the keys.
+
+    Who is not signed in gets no keys; without either, the page's policy lets no script run.
+    """
     context = request.app.state.context
     acts = person is None or not only_reads(context, person)
-    content = render(view, Shell(style_url(), request.url.path, person, script, acts, context.settings.publish))
-    headers = {"Content-Security-Policy": SCRIPTED} if script else None
+    keys = KEYS if person is not None else ()
+    shell = Shell(style_url(), request.url.path, person, script, acts, context.settings.publish, keys)
+    headers = {"Content-Security-Policy": SCRIPTED} if script or keys else None
+    content = render(view, shell)
     return HTMLResponse(content, status_code=status, headers=headers)
 
 

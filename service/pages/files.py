@@ -81,10 +81,11 @@ def mark(
     n: int,
     file: Annotated[str, Form()],
     viewed: Annotated[bool, Form()],
+    stay: Annotated[bool, Form()] = False,  # noqa: FBT002 - a field of the form
 ) -> Response:
     """Set or take back a viewed mark. ``file`` is the file's anchor, since a path may not survive a form.
 
-    After a mark the next file without one is shown, after taking it back the same file.
+    After a mark the next file without one is shown, unless one wants to ``stay``; after taking it back the same file.
     """
     revision = reviews.revision(change_id, n)
     paths = [entry["path"] for entry in (revision.diff or {}).get("files", ())]
@@ -93,7 +94,7 @@ def mark(
         raise NotFoundError("this revision has no such file: reload the page")
     reviews.mark_viewed(change_id, n, marked, person=person, viewed=viewed)
     target = file
-    if viewed:
+    if viewed and not stay:
         at = paths.index(marked)
         unviewed = (path for path in paths[at + 1 :] + paths[:at] if path not in revision.viewed)
         target = next((file_anchor(path) for path in unviewed), "files")

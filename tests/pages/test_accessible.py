@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.loopback, pytest.mark.sandbox, pytest.mark.usefixtures("socket_enabled")]
 
-REVISION = ("", "/files", "/behavior", "/models", "/sign", "/report")
+REVISION = ("", "/files", "/threads", "/behavior", "/models", "/sign", "/report")
 HOUSE = ("/", "/log", "/log?q=evidence", "/people", "/policy", "/passkeys", "/words", "/public", "/nowhere")
 
 
@@ -43,6 +43,27 @@ def test_axe_finds_nothing_on_any_page(service: Any, browse: Callable[..., Any],
     for name in REVISION:
         page.goto(f"{service.url}/changes/{service.changes['lift']}/revisions/1{name}")
         found += complaints(page)
+    assert found == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_what_is_said_of_a_change(service: Any, browse: Callable[..., Any], scheme: str) -> None:
+    revision = f"{service.url}/changes/{service.changes['broken']}/revisions/1"
+    page = browse(scheme=scheme, scripts=True, target=f"/changes/{service.changes['broken']}/revisions/1/files").page
+    place = page.locator("a.speak").first.get_attribute("href")
+    found = []
+    for way in ("Publish now", "Save as draft"):
+        page.goto(f"{revision}/{place}&line=1")
+        found += complaints(page)
+        page.get_by_label("Comment on").fill("Why?")
+        page.get_by_label("Blocks the change").check()
+        page.get_by_role("button", name=way).click()
+        found += complaints(page)
+    page.goto(f"{revision}/threads")
+    found += complaints(page)
+    page.keyboard.press("?")
+    assert page.locator("#keys").is_visible()
+    found += complaints(page)
     assert found == []
 
 

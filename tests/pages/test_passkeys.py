@@ -121,20 +121,32 @@ def test_at_an_address_that_is_no_domain_the_browser_gives_none(browse: Callable
     page.get_by_text("Nothing was signed or added").wait_for()
 
 
-def test_only_the_pages_that_need_a_script_may_run_one(service: Any, browse: Callable[..., Any]) -> None:
-    page = browse(scripts=True).page
+def test_a_page_runs_its_keys_and_what_it_needs_and_none_where_nobody_is_signed_in(
+    service: Any, browse: Callable[..., Any]
+) -> None:
+    opened = browse(scripts=True)
+    page = opened.page
     revision = f"/changes/{service.changes['tidy']}/revisions/1"
-    for path, may in (
-        ("/", False),
-        (revision, False),
-        ("/log", False),
-        ("/passkeys", True),
-        (f"{revision}/sign", True),
+    keys, passkeys = "/static/keys.js", "/static/passkeys.js"
+    for path, scripts in (
+        ("/", [keys]),
+        (revision, [keys]),
+        ("/log", [keys]),
+        ("/passkeys", [keys, passkeys]),
+        (f"{revision}/sign", [keys, passkeys]),
+        (None, []),
     ):
-        response = page.goto(f"{service.url}{path}")
+        if path is None:
+            opened.context.clear_cookies()
+        response = page.goto(f"{service.url}{path or '/words'}")
         assert response is not None
         policy = response.headers["content-security-policy"]
-        assert ("script-src 'self'" in policy, page.locator("script").count()) == (may, int(may)), path
+        found = page.locator("script").evaluate_all("all => all.map(one => one.getAttribute('src'))")
+        assert ("script-src 'self'" in policy, "require-trusted-types-for" in policy, found) == (
+            bool(scripts),
+            bool(scripts),
+            scripts,
+        ), path
         assert "unsafe" not in policy
 
 
@@ -145,7 +157,8 @@ def _row(context: Any, credential_id: str) -> Any:
         return session.get_one(PasskeyRow, credential_id)
 
 
-def test_the_script_is_served_as_one(service: Any, browse: Callable[..., Any]) -> None:
-    response = browse().page.goto(f"{service.url}/static/passkeys.js")
+@pytest.mark.parametrize("name", ["passkeys.js", "keys.js"])
+def test_the_script_is_served_as_one(service: Any, browse: Callable[..., Any], name: str) -> None:
+    response = browse().page.goto(f"{service.url}/static/{name}")
     assert "javascript" in response.headers["content-type"]
     assert json.dumps(response.text()).count("innerHTML") == 0
