@@ -10,7 +10,6 @@ from sqlalchemy import case, func, or_, select
 
 from evidence import CountersignError
 from service import judgement, progress, steps
-from service.comments import SAID
 from service.database import CommentRow, PersonRow, RevisionRow, ThreadRow
 from service.placing import Commits, Places, Spot
 from service.views import ThreadCounts
@@ -189,30 +188,6 @@ def _spots(context: Context, row: RevisionRow, seen: list[tuple[ThreadRow, Revis
             return found | {thread.id: places.now(_spot(thread), begun, commits) for thread, begun in elsewhere}
     except CountersignError:  # the mirror is gone: nobody can say where those lines are
         return found
-
-
-def answered_last(context: Context, change_ids: Iterable[int]) -> dict[int, bool]:
-    """Of changes with open blocking threads, whether the platform spoke last in each of those."""
-    waiting = (
-        select(ThreadRow.change_id, func.max(CommentRow.id).label("last"))
-        .join(CommentRow, CommentRow.thread_id == ThreadRow.id)
-        .where(
-            ThreadRow.change_id.in_(list(change_ids)),
-            ThreadRow.blocking.is_(True),
-            ThreadRow.published_at.is_not(None),
-            ThreadRow.resolved_at.is_(None),
-            CommentRow.published_at.is_not(None),
-            CommentRow.kind == SAID,
-        )
-        .group_by(ThreadRow.change_id, ThreadRow.id)
-        .subquery()
-    )
-    statement = select(waiting.c.change_id, CommentRow.platform).join(CommentRow, CommentRow.id == waiting.c.last)
-    found: dict[int, bool] = {}
-    with context.database.read() as session:
-        for change_id, platform in session.execute(statement):
-            found[change_id] = found.get(change_id, True) and platform is not None
-    return found
 
 
 def lines(context: Context, change_id: int, n: int, commits: Commits, spot: Spot) -> tuple[str, ...]:

@@ -65,7 +65,6 @@ KEYS: Final = (
             Key("[", "The file before", "previous-file"),
             Key("r", "Mark the file as viewed, or take the mark back", "viewed"),
             Key("M", "Mark the file as viewed, and go to the next one", "viewed-next"),
-            Key("m", "Unified or split", "other-view"),
             Key("c", "Comment on the line, or on the file", "comment"),
         ),
     ),

@@ -52,7 +52,7 @@ _TURNS: dict[State, tuple[Turn, str]] = {
     State.SUPERSEDED: ("nobody", "superseded"),
     State.FAILED: ("author", "could not be reviewed"),
 }
-_ORDER: dict[Turn, int] = {"reviewer": 0, "service": 1, "author": 2, "nobody": 3}
+_ORDER: dict[Turn, int] = {"reviewer": 0, "others": 1, "service": 2, "author": 3, "nobody": 4}
 
 
 def find(session: Session, change_id: int, n: int) -> RevisionRow:
@@ -64,7 +64,7 @@ def find(session: Session, change_id: int, n: int) -> RevisionRow:
 
 
 def queue(database: Database, *, platform: str | None = None) -> list[QueueRow]:
-    """Every change by its latest revision, whose turn it is first, then oldest first."""
+    """Every change by its latest revision, as its state alone has it: see `service.attention` for the rest."""
     latest = (
         select(RevisionRow.change_id, func.max(RevisionRow.n).label("n")).group_by(RevisionRow.change_id).subquery()
     )

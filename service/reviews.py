@@ -19,6 +19,7 @@ from diffing import diff, hunks
 from evidence import CountersignError, InputError, NotFoundError
 from service import (
     arrivals,
+    attention,
     build_bundles,
     builds,
     bundling,
@@ -100,9 +101,9 @@ class Reviews:
         self._context = context
         self._on_change = on_change
 
-    def queue(self) -> list[QueueRow]:
-        """Every change by its latest revision: the reviewer's turn first, then oldest first."""
-        return reading.queue(self._context.database)
+    def queue(self, person: Person | None = None) -> list[QueueRow]:
+        """Every change by its latest revision, as a person has it: their turn first, then oldest first."""
+        return attention.queue(self._context.database, person=person)
 
     def change(self, change_id: int) -> ChangeView:
         """A change and the list of its revisions. NotFoundError if there is none."""

@@ -22,7 +22,7 @@ ANSWER_KINDS: tuple[AnswerKind, ...] = ("acknowledged", "not-an-issue", "must-ch
 Decision = Literal["APPROVED", "APPROVED_WITH_CONDITIONS", "REJECTED", "REVOKED"]
 DECISIONS: tuple[Decision, ...] = ("APPROVED", "APPROVED_WITH_CONDITIONS", "REJECTED", "REVOKED")
 
-Turn = Literal["service", "reviewer", "author", "nobody"]
+Turn = Literal["service", "reviewer", "others", "author", "nobody"]
 
 
 @dataclass(frozen=True, slots=True)

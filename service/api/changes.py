@@ -10,7 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from evidence import NotFoundError, parse_json, sha256_hex
-from service import reading
+from service import attention, reading
 from service.api.callers import CallerOf  # noqa: TC001 - FastAPI reads it when it builds the route
 from service.api.documents import change_json, revision_json, row_json
 from service.arrivals import DeliveryId, Outcome, receive, submission_id
@@ -53,7 +53,7 @@ async def submit(request: Request, caller: CallerOf) -> JSONResponse:
 @router.get("/changes")
 def list_changes(request: Request, caller: CallerOf) -> JSONResponse:
     """The changes that the caller may see, each by its latest revision."""
-    rows = reading.queue(request.app.state.database, platform=caller.scope)
+    rows = attention.queue(request.app.state.database, person=caller.person, platform=caller.scope)
     return JSONResponse(
         {"changes": [row_json(row, reviewer=caller.person is not None) for row in rows if caller.sees(row.repository)]}
     )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the service remembers: tables, their migrations, and the engine."""
 
-from service.database.discussion import CommentRow, ThreadRow
+from service.database.discussion import CommentRow, SavedViewRow, ThreadRow
 from service.database.engine import Database
 from service.database.models import (
     AnswerRow,
@@ -51,6 +51,7 @@ __all__ = [
     "RecipeRow",
     "RevisionRow",
     "RolloutRow",
+    "SavedViewRow",
     "Session",
     "SignInLink",
     "SignoffRow",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of what is said about a change: threads, and the comments in them."""
+"""The tables of what is said about a change: threads, and the comments in them. And somebody's views of the queue."""
 
 from __future__ import annotations
 
@@ -45,3 +45,13 @@ class CommentRow(Base):
     text: Mapped[str]
     written_at: Mapped[datetime]
     published_at: Mapped[datetime | None]
+
+
+class SavedViewRow(Base):
+    """A filter of the queue that somebody gave a name."""
+
+    __tablename__ = "saved_view"
+
+    person_id: Mapped[str] = mapped_column(ForeignKey("person.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(60), primary_key=True)
+    query: Mapped[str]

@@ -141,7 +141,6 @@
     "previous-file": () => file(-1),
     viewed: () => mark(true),
     "viewed-next": () => mark(false),
-    "other-view": () => document.querySelector("a[data-other-view]")?.click(),
     comment,
     "next-thread": () => show(step(all("article.thread"), "article.thread", 1)),
     "previous-thread": () => show(step(all("article.thread"), "article.thread", -1)),

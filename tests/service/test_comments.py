@@ -10,7 +10,7 @@ from house import NAME, TOKEN, finished, make_key
 from sqlalchemy import update
 
 from evidence import ConflictError, PermissionDeniedError, TooManyError
-from service import comments, discussion, judgement, trust
+from service import attention, comments, discussion, judgement, trust
 from service.arrivals import Arrival, DeliveryId, now, receive
 from service.comments import Author
 from service.database import CommentRow, RevisionRow
@@ -161,13 +161,16 @@ def test_threads_are_counted_once_they_are_published(context: Any) -> None:
     comments.begin(context, 1, 1, Spot(), text="two", person=ANNA, draft=False)
     comments.begin(context, 1, 1, Spot(), text="three", person=ANNA, blocking=True)
     assert discussion.counts(context, 1) == ThreadCounts(2, 2, 1)
-    assert discussion.answered_last(context, [1]) == {1: False}
+    (row,) = attention.queue(context.database, person=BERT)
+    assert (row.whose_turn, row.why) == ("author", "1 blocking thread to answer")
     comments.reply(context, 1, first, text="done", author=Author(None, "tiny"))
     comments.reply(context, 1, first, text="is it?", author=Author(BERT.id), draft=True)
-    assert discussion.answered_last(context, [1]) == {1: True}
+    (row,) = attention.queue(context.database, person=BERT)
+    assert (row.whose_turn, row.why) == ("reviewer", "the platform answered 1 blocking thread")
     comments.settle(context, 1, first, resolved=True, person=BERT)
     assert discussion.counts(context, 1) == ThreadCounts(2, 1, 0)
-    assert discussion.answered_last(context, [1]) == {}
+    (row,) = attention.queue(context.database, person=BERT)
+    assert (row.whose_turn, row.why) == ("reviewer", "ready for sign-off")
 
 
 def test_a_draft_is_written_anew_and_thrown_away_with_its_thread(context: Any) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is said about a change: threads, and the comments in them."""
+"""What is said about a change: threads, and the comments in them. And views of the queue by name."""
 
 from collections.abc import Sequence
 
@@ -51,3 +51,11 @@ def upgrade() -> None:
     )
     for column in ("thread_id", "person_id", "platform"):
         op.create_index(op.f(f"ix_comment_{column}"), "comment", [column])
+    op.create_table(
+        "saved_view",
+        sa.Column("person_id", sa.String(length=200), nullable=False),
+        sa.Column("name", sa.String(length=60), nullable=False),
+        sa.Column("query", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("fk_saved_view_person_id_person")),
+        sa.PrimaryKeyConstraint("person_id", "name", name=op.f("pk_saved_view")),
+    )
