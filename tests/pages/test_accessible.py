@@ -17,7 +17,18 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser, pytest.mark.loopback, pytest.mark.sandbox, pytest.mark.usefixtures("socket_enabled")]
 
 REVISION = ("", "/files", "/threads", "/behavior", "/models", "/sign", "/report")
-HOUSE = ("/", "/?turn=reviewer&text=e", "/log", "/log?q=evidence", "/people", "/policy", "/passkeys", "/words", "/public", "/nowhere")
+HOUSE = (
+    "/",
+    "/?turn=reviewer&text=e",
+    "/log",
+    "/log?q=evidence",
+    "/people",
+    "/policy",
+    "/passkeys",
+    "/words",
+    "/public",
+    "/nowhere",
+)
 
 
 def complaints(page: Page) -> list[str]:
