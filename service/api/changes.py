@@ -10,7 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from evidence import NotFoundError, parse_json, sha256_hex
-from service import attention, reading
+from service import attention, blocking, reading
 from service.api.callers import CallerOf  # noqa: TC001 - FastAPI reads it when it builds the route
 from service.api.documents import change_json, revision_json, row_json
 from service.arrivals import DeliveryId, Outcome, receive, submission_id
@@ -63,6 +63,20 @@ def list_changes(request: Request, caller: CallerOf) -> JSONResponse:
 def get_change(request: Request, caller: CallerOf, change_id: _Id) -> JSONResponse:
     """One change and its revisions."""
     return JSONResponse(change_json(seen(request, caller, change_id)))
+
+
+@router.get("/changes/{change_id}/blocking")
+def get_blocking(request: Request, caller: CallerOf, change_id: _Id) -> JSONResponse:
+    """What blocks a change at its latest revision, who has to do what: the same for a submitter and a reviewer."""
+    seen(request, caller, change_id)
+    found = blocking.blocking(request.app.state.context, change_id)
+    document = {
+        "revision": found.n,
+        "state": found.state.value,
+        "verdict": found.verdict.value if found.verdict else None,
+        "blocks": [block._asdict() for block in found.blocks],
+    }
+    return JSONResponse(document)
 
 
 @router.get("/changes/{change_id}/revisions/{n}")

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from service.pages import (
+    author,
     behavior,
     change,
     evidence_files,
@@ -33,6 +34,7 @@ __all__ = ["error_page", "routers", "sign_in_page"]
 routers: tuple[APIRouter, ...] = (
     queue.router,
     change.router,
+    author.router,
     files.router,
     behavior.router,
     models.router,

@@ -91,7 +91,7 @@ def open_findings(revision: RevisionView) -> int:
 
 
 def heading(reading: Reading, here: str) -> Heading:
-    """The heading for the page ``here``: ``overview``, ``files``, ``threads``, ``behavior``, ``models`` or ``sign``."""
+    """The heading for the page named ``here``: one of the tabs, which are ``overview``, ``files``, ``threads``, …."""
     change, revision = reading
     at = root(change.id, revision.n)
     latest = change.latest.n
@@ -129,6 +129,7 @@ def _tabs(revision: RevisionView, at: str, here: str) -> tuple[Tab, ...]:
         "models": (revision.artifacts or {}).get("verdict", ""),
         "threads": _thread_note(revision),
         "sign": revision.state if revision.state in SIGNABLE - {State.READY} else "",
+        "author": "",
     }
     names = {
         "overview": "Overview",
@@ -137,6 +138,7 @@ def _tabs(revision: RevisionView, at: str, here: str) -> tuple[Tab, ...]:
         "behavior": "Behavior",
         "models": "Models",
         "sign": "Sign-off",
+        "author": "For the author",
     }
     urls = {
         "overview": at,
@@ -145,6 +147,7 @@ def _tabs(revision: RevisionView, at: str, here: str) -> tuple[Tab, ...]:
         "behavior": f"{at}/behavior",
         "models": f"{at}/models",
         "sign": f"{at}/sign",
+        "author": f"/changes/{revision.change_id}/author",
     }
     return tuple(
         Tab(names[key], urls[key], notes[key], key == here)

@@ -70,8 +70,9 @@ def test_axe_finds_nothing_on_what_is_said_of_a_change(service: Any, browse: Cal
         page.get_by_label("Blocks the change").check()
         page.get_by_role("button", name=way).click()
         found += complaints(page)
-    page.goto(f"{revision}/threads")
-    found += complaints(page)
+    for place in (f"{revision}/threads", f"{service.url}/changes/{service.changes['broken']}/author"):
+        page.goto(place)
+        found += complaints(page)
     page.keyboard.press("?")
     assert page.locator("#keys").is_visible()
     found += complaints(page)

@@ -13,6 +13,7 @@ from jinja2 import Environment, UndefinedError, nodes
 from reports import ReportView
 from service.pages import _common
 from service.pages._common import Shell
+from service.pages.author import AuthorPage
 from service.pages.behavior import BehaviorPage
 from service.pages.change import OverviewPage
 from service.pages.doors import ErrorPage, SignInPage
@@ -43,6 +44,7 @@ VIEWS = (
     SincePage,
     ThreadsPage,
     CommentPage,
+    AuthorPage,
     LogPage,
     PeoplePage,
     PolicyPage,
