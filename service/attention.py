@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from urllib.parse import urlencode
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 
 from service import reading
 from service.database import AnswerRow, CommentRow, RevisionRow, SignoffRow, ThreadRow
@@ -44,9 +44,10 @@ class _Said(NamedTuple):
 
 
 class _Noted(NamedTuple):
-    """How many findings of a revision its author must change, and since when."""
+    """How many findings of a revision its author must change, how many of those the queue counts, and since when."""
 
     number: int
+    serious: int
     at: datetime
 
 
@@ -115,7 +116,7 @@ def age(row: QueueRow, moment: datetime) -> Age:
 
 
 def _turned(row: QueueRow, said: _Said | None, noted: _Noted | None, *, signed: bool) -> QueueRow:
-    unanswered = max(0, row.open_findings - (noted.number if noted else 0))
+    unanswered = max(0, row.open_findings - (noted.serious if noted else 0))
     if unanswered:
         return replace(row, why=f"{_number(unanswered, 'finding')} to answer")
     if said is not None and said.answered:
@@ -157,12 +158,18 @@ def _said(session: Session, change_ids: Iterable[int]) -> dict[int, _Said]:
 def _noted(session: Session, change_ids: Iterable[int]) -> dict[tuple[int, int], _Noted]:
     """By change and revision: what a reviewer said must change."""
     rows = session.execute(
-        select(RevisionRow.change_id, RevisionRow.n, func.count(), func.max(AnswerRow.at))
+        select(
+            RevisionRow.change_id,
+            RevisionRow.n,
+            func.count(),
+            func.sum(case((AnswerRow.serious, 1), else_=0)),
+            func.max(AnswerRow.at),
+        )
         .join(AnswerRow, AnswerRow.revision_id == RevisionRow.id)
         .where(RevisionRow.change_id.in_(list(change_ids)), AnswerRow.kind == "must-change")
         .group_by(RevisionRow.change_id, RevisionRow.n)
     )
-    return {(change_id, n): _Noted(number, at) for change_id, n, number, at in rows}
+    return {(change_id, n): _Noted(number, int(serious), at) for change_id, n, number, serious, at in rows}
 
 
 def _signed(session: Session, person_id: str) -> set[tuple[int, int]]:

@@ -196,6 +196,7 @@ def _bring_marks(session: Session, row: RevisionRow, old: RevisionRow) -> None:
                     text=answer.text,
                     person_id=answer.person_id,
                     at=answer.at,
+                    serious=answer.serious,
                 )
             )
     for mark in session.scalars(select(ViewedRow).where(ViewedRow.revision_id == old.id)).all():

@@ -21,8 +21,12 @@ MAX_TEXT = 4000
 _CLOSED = frozenset({State.SUPERSEDED, State.HELD, State.RECEIVED})
 
 
-def answer(database: Database, revision_id: int, finding_id: str, *, kind: str, text: str, person: Person) -> None:
+def answer(
+    database: Database, revision_id: int, finding_id: str, *, kind: str, text: str, person: Person, serious: bool
+) -> None:
     """Record an answer; a later one replaces it. Does not check that the finding exists: the caller does.
+
+    ``serious`` is whether the finding is one that the queue counts.
 
     Raises:
         InputError: an unknown kind, or a text that is empty or too long.
@@ -37,7 +41,13 @@ def answer(database: Database, revision_id: int, finding_id: str, *, kind: str, 
         still_open(session.get_one(RevisionRow, revision_id))
         session.merge(
             AnswerRow(
-                revision_id=revision_id, finding_id=finding_id, kind=kind, text=words, person_id=person.id, at=now()
+                revision_id=revision_id,
+                finding_id=finding_id,
+                kind=kind,
+                text=words,
+                person_id=person.id,
+                at=now(),
+                serious=serious,
             )
         )
 

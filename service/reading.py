@@ -70,7 +70,7 @@ def queue(database: Database, *, platform: str | None = None) -> list[QueueRow]:
     )
     answered = (
         select(AnswerRow.revision_id, func.count().label("count"))
-        .where(AnswerRow.kind != "must-change")
+        .where(AnswerRow.kind != "must-change", AnswerRow.serious)
         .group_by(AnswerRow.revision_id)
         .subquery()
     )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from confine import Repository
 from diffing import diff, hunks
-from evidence import CountersignError, InputError, NotFoundError
+from evidence import CountersignError, InputError, NotFoundError, Severity
 from service import (
     arrivals,
     attention,
@@ -154,10 +154,12 @@ class Reviews:
     def answer(self, change_id: int, n: int, finding_id: str, *, kind: str, text: str, person: Person) -> None:
         """Record a reviewer's answer to a finding; a later one replaces it. InputError if kind or text is bad."""
         view = reading.revision(self._context.database, self._context.store, change_id, n)
-        if finding_id not in {finding["id"] for finding in view.findings}:
+        found = next((finding for finding in view.findings if finding["id"] == finding_id), None)
+        if found is None:
             raise NotFoundError(f"revision {n} has no finding {finding_id[:80]}")
         row = judgement.find(self._context, change_id, n)
-        marks.answer(self._context.database, row.id, finding_id, kind=kind, text=text, person=person)
+        serious = Severity(found["severity"]).at_least(Severity.HIGH)
+        marks.answer(self._context.database, row.id, finding_id, kind=kind, text=text, person=person, serious=serious)
 
     def review_again(self, change_id: int, n: int) -> int:
         """Review the latest revision once more, as a new one: what failed may work now, panel or policy be other ones.

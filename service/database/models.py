@@ -221,6 +221,7 @@ class AnswerRow(Base):
     text: Mapped[str]
     person_id: Mapped[str] = mapped_column(ForeignKey("person.id"))
     at: Mapped[datetime]
+    serious: Mapped[bool] = mapped_column(default=True)  # to a finding that the queue counts, see `service.steps`
 
 
 class ViewedRow(Base):

@@ -61,10 +61,18 @@ def arrive(context: Any, number: int, *, title: str = "A change", author: str = 
     return received.change_id
 
 
-def answered(context: Any, change: int, finding: str, kind: str) -> None:
+def answered(context: Any, change: int, finding: str, kind: str, *, serious: bool = True) -> None:
     with context.database.write() as session:
         session.merge(
-            AnswerRow(revision_id=change, finding_id=finding, kind=kind, text="because", person_id=ANNA.id, at=now())
+            AnswerRow(
+                revision_id=change,
+                finding_id=finding,
+                kind=kind,
+                text="because",
+                person_id=ANNA.id,
+                at=now(),
+                serious=serious,
+            )
         )
 
 
@@ -96,6 +104,16 @@ def test_the_turn_goes_from_findings_to_threads_to_the_signature(context: Any) -
     assert turn(context) == ("author", "1 finding must change")
     answered(context, change, "one", "not-an-issue")
     assert turn(context) == ("reviewer", "ready for sign-off")
+
+
+def test_answers_to_findings_that_weigh_little_hide_none_that_weigh(context: Any) -> None:
+    change = arrive(context, 1, findings=2)
+    for name, kind in (("low", "acknowledged"), ("lower", "must-change"), ("info", "acknowledged")):
+        answered(context, change, name, kind, serious=False)
+    assert (turn(context), row(context).open_findings) == (("reviewer", "2 findings to answer"), 2)
+    answered(context, change, "high", "must-change")
+    answered(context, change, "critical", "acknowledged")
+    assert turn(context) == ("author", "2 findings must change")
 
 
 def test_a_platform_that_answered_one_of_two_threads_has_one_to_answer_still(context: Any) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is said about a change: threads, and the comments in them. And views of the queue by name."""
+"""Threads about a change and their comments, views of the queue by name, and which answers the queue counts."""
 
 from collections.abc import Sequence
 
@@ -51,6 +51,8 @@ def upgrade() -> None:
     )
     for column in ("thread_id", "person_id", "platform"):
         op.create_index(op.f(f"ix_comment_{column}"), "comment", [column])
+    with op.batch_alter_table("answer") as table:
+        table.add_column(sa.Column("serious", sa.Boolean(), nullable=False, server_default=sa.true()))
     op.create_table(
         "saved_view",
         sa.Column("person_id", sa.String(length=200), nullable=False),
