@@ -7,18 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from diffing import read_rules
-from evidence import NotFoundError, sha256_hex
+from evidence import InputError, NotFoundError, sha256_hex
 from service.ci_tokens import read_keys
 from service.database import Database
 from service.leases import exclusive
-from service.settings import read_platforms
+from service.settings import read_endpoints, read_platforms
 from service.store import EvidenceStore
+from service.tidings import events, writer
+from service.webhooks import signing_key
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from service.settings import Platform, Settings
+    from service.settings import Endpoint, Platform, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class Context:
     platforms: tuple[Platform, ...]
     database: Database
     store: EvidenceStore
+    endpoints: tuple[Endpoint, ...] = ()
 
     @staticmethod
     def open(settings: Settings) -> Context:
@@ -43,7 +46,9 @@ class Context:
         database = open_database(settings)
         database.migrate()
         platforms = read_platforms(settings.platforms_file)
-        context = Context(settings, platforms, database, EvidenceStore(data / "evidence"))
+        endpoints = _endpoints(settings)
+        database.on_move(writer(endpoints, settings.url))
+        context = Context(settings, platforms, database, EvidenceStore(data / "evidence"), endpoints)
         for path in {context.rules(platform.name) for platform in platforms}:
             if path is not None:
                 read_rules(path)  # a mistake in them is said now, not at the next review
@@ -143,6 +148,21 @@ class Context:
     def log_key(self) -> Path:
         """The key that signs the log's checkpoints."""
         return self.settings.data / "keys" / "log.key"
+
+
+def _endpoints(settings: Settings) -> tuple[Endpoint, ...]:
+    """Where webhooks go. InputError if one asks for an event that there is not, or its secret cannot be used."""
+    found = read_endpoints(settings.platforms_file)
+    for endpoint in found:
+        for secret in endpoint.secret:
+            signing_key(secret.get_secret_value())
+        for event in endpoint.events:
+            if event not in events():
+                known = ", ".join(sorted(events()))
+                raise InputError(
+                    f"{settings.platforms_file}: webhook {endpoint.name}: no event {event}; there are {known}"
+                )
+    return found
 
 
 def open_database(settings: Settings) -> Database:

@@ -21,10 +21,11 @@ from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 
 from evidence import VerificationError
-from service import trust
+from service import outbox, trust
 from service.arrivals import now
 from service.database import IncidentRow, RevisionRow
 from service.life import State
+from service.outbox import Fate
 from signoff import open_cosignatures
 
 if TYPE_CHECKING:
@@ -144,6 +145,15 @@ class _Kept(Collector):
                 .group_by(IncidentRow.kind)
             ).all()
             undispatched = session.scalar(select(func.count()).where(RevisionRow.dispatched_at.is_(None)))
+        fates, since = outbox.figures(self._context.database)
+        messages = GaugeMetricFamily(
+            "countersign_outbox", "Reports to others, by what became of them.", labels=["fate"]
+        )
+        for fate in Fate:
+            messages.add_metric([fate.value], fates.get(fate, 0))
+        yield messages
+        waited = 0.0 if since is None else max(0.0, (now() - since).total_seconds())
+        yield _one("countersign_outbox_oldest_seconds", "How long the oldest report that waits has waited.", waited)
         counts = {State(state): count for state, count, _ in states}
         oldest = {State(state): since for state, _, since in states}
         revisions = GaugeMetricFamily("countersign_revisions", "Revisions by state.", labels=["state"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asking another server something: only where the operator said, never through a redirect, never more than a limit.
+"""Asking another server, or telling it: only where the operator said, through no redirect, never more than a limit.
 
 What a name resolves to is looked at and then connected to, so that it cannot be another address in between. Addresses
 that are not of the public internet are refused unless the operator allows them for that server.
@@ -7,11 +7,13 @@ that are not of the public internet are refused unless the operator allows them 
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
 import ssl
+import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx2
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 MAX_DOCUMENT = 4 << 20
 _TIMEOUT = httpx2.Timeout(10.0)
+_ASKING = 60.0  # seconds for a question, answer read
 _OK = 200
 _REDIRECTS = range(300, 400)
 _WITHIN = tuple(ipaddress.ip_network(one) for one in ("64:ff9b::/96", "2002::/16", "2001::/32"))  # carry IPv4 inside
@@ -33,6 +36,42 @@ class UnansweredError(SandboxMissingError):
     """Another server does not answer, or not now. That may pass."""
 
     problem = "unanswered"
+
+
+class _Deadline:
+    """Ends a connection once its time is up: a limit on each read alone lets a server take for ever, byte by byte."""
+
+    def __init__(self, seconds: float) -> None:
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._over = False
+        self._timer = threading.Timer(seconds, self._cut)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def trace(self, event: str, info: dict[str, Any]) -> None:
+        """Learn of the connection, as the client's ``trace`` extension tells of it."""
+        if event in {"connection.connect_tcp.complete", "connection.start_tls.complete"}:
+            with self._lock:
+                self._socket = info["return_value"].get_extra_info("socket")
+                if self._over:
+                    self._shut()
+
+    def _cut(self) -> None:
+        with self._lock:
+            self._over = True
+            self._shut()
+
+    def _shut(self) -> None:
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
 
 
 class _Pinned(httpx2.HTTPTransport):
@@ -79,8 +118,16 @@ def is_public(address: str) -> bool:
 
 
 @contextmanager
-def answered(url: str, *, headers: Mapping[str, str] | None = None, private: bool = False) -> Iterator[httpx2.Response]:
-    """The answer to a GET, its body unread.
+def answered(
+    url: str,
+    *,
+    method: str = "GET",
+    content: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+    private: bool = False,
+    seconds: float | None = None,
+) -> Iterator[httpx2.Response]:
+    """The answer to a request, its body unread; with ``seconds``, all of it has to be over by then.
 
     Raises:
         UnansweredError: no answer in time, or the connection broke.
@@ -89,12 +136,15 @@ def answered(url: str, *, headers: Mapping[str, str] | None = None, private: boo
     transport = _Pinned(private=private)
     try:
         with (
+            contextlib.ExitStack() as limits,
             httpx2.Client(transport=transport, timeout=_TIMEOUT, follow_redirects=False, trust_env=False) as client,
-            client.stream("GET", url, headers=dict(headers or {})) as answer,
         ):
-            if answer.status_code in _REDIRECTS:
-                raise InputError(f"{url[:200]} leads elsewhere, which is not followed: name the place itself")
-            yield answer
+            extensions = {} if seconds is None else {"trace": limits.enter_context(_Deadline(seconds)).trace}
+            given = dict(headers or {})
+            with client.stream(method, url, headers=given, content=content, extensions=extensions) as answer:
+                if answer.status_code in _REDIRECTS:
+                    raise InputError(f"{url[:200]} leads elsewhere, which is not followed: name the place itself")
+                yield answer
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise UnansweredError(f"{url[:200]}: {type(error).__name__}") from error
 
@@ -106,12 +156,17 @@ def get_json(url: str, *, headers: Mapping[str, str] | None = None, private: boo
         UnansweredError, InputError: as `answered`, or no JSON.
         TooLargeError: over ``MAX_DOCUMENT``.
     """
-    with answered(url, headers=headers, private=private) as answer:
+    with answered(url, headers=headers, private=private, seconds=_ASKING) as answer:
         if answer.status_code != _OK:
             return answer.status_code, None  # what else it says is not read: it need not end
-        body = bytearray()
-        for chunk in answer.iter_bytes(1 << 16):
-            body += chunk
-            if len(body) > MAX_DOCUMENT:
-                raise TooLargeError(f"{url[:200]}: over the limit of {MAX_DOCUMENT} bytes")
-    return _OK, parse_json(bytes(body), url[:200])
+        return _OK, read_json(answer, url)
+
+
+def read_json(answer: httpx2.Response, url: str) -> Json:
+    """The JSON document of an answer. Raises as `get_json`."""
+    body = bytearray()
+    for chunk in answer.iter_bytes(1 << 16):
+        body += chunk
+        if len(body) > MAX_DOCUMENT:
+            raise TooLargeError(f"{url[:200]}: over the limit of {MAX_DOCUMENT} bytes")
+    return parse_json(bytes(body), url[:200])

@@ -53,7 +53,8 @@ class Settings(BaseSettings):
     call_seconds: float = Field(
         default=300.0, gt=0, description="The longest a recommender may take over one batch of requests."
     )
-    retry_seconds: float = Field(default=2.0, gt=0, description="First wait before a status is posted again; doubles.")
+    retry_seconds: float = Field(default=2.0, gt=0, description="First wait before a report is sent again; doubles.")
+    outbox_days: float = Field(default=3.0, gt=0, description="How many days a report is tried before it is given up.")
     drain_seconds: float = Field(
         default=60.0,
         ge=0,
@@ -201,10 +202,36 @@ class Platform(BaseModel):
         return ConfiguredRepository(name=repository, url=f"{self.repository_prefix}{name}.git")
 
 
+class Endpoint(BaseModel):
+    """Where the operator wants to be told what happens, by Standard Webhooks; without ``platforms`` of all of them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+    url: Annotated[str, Field(min_length=1, max_length=1000)]
+    secret: Annotated[Secrets, Field(min_length=1)]
+    platforms: tuple[str, ...] = ()
+    events: tuple[Annotated[str, Field(pattern=r"^[a-z]+\.[a-z]+$")], ...] = ()
+    allow_local: bool = False
+
+    @model_validator(mode="after")
+    def _usable(self) -> Endpoint:
+        place = urlsplit(self.url)
+        if not place.hostname or place.username is not None or place.scheme not in {"https", "http"}:
+            raise ValueError(f"{self.url} is no address of a web server without a user's name in it")
+        if place.scheme != "https" and not self.allow_local:
+            raise ValueError(f"{self.url} is not https: set allow_local = true if it is meant")
+        for secret in self.secret:
+            if len(secret.get_secret_value()) < 24:  # noqa: PLR2004 - as Standard Webhooks asks for
+                raise ValueError("the secret of a webhook needs at least 24 characters")
+        return self
+
+
 class _PlatformsFile(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     platforms: tuple[Platform, ...] = ()
+    webhooks: tuple[Endpoint, ...] = ()
 
 
 def read_platforms(path: Path) -> tuple[Platform, ...]:
@@ -213,21 +240,41 @@ def read_platforms(path: Path) -> tuple[Platform, ...]:
     Raises:
         InputError: not TOML, an unknown key, a bad value, or two platforms of one name.
     """
+    platforms = _read(path).platforms
+    names = [platform.name for platform in platforms]
+    if len(set(names)) != len(names):
+        raise InputError(f"{path}: two platforms have the same name: {max(names, key=names.count)}")
+    return tuple(platform.model_copy(update=_from(path.parent, platform)) for platform in platforms)
+
+
+def read_endpoints(path: Path) -> tuple[Endpoint, ...]:
+    """Where what happens is told, from the same file; nowhere if it does not exist.
+
+    Raises:
+        InputError: as `read_platforms`; two endpoints of one name, or one for a platform that there is not.
+    """
+    found = _read(path)
+    names = [endpoint.name for endpoint in found.webhooks]
+    if len(set(names)) != len(names):
+        raise InputError(f"{path}: two webhooks have the same name: {max(names, key=names.count)}")
+    for endpoint in found.webhooks:
+        for name in endpoint.platforms:
+            if name not in {platform.name for platform in found.platforms}:
+                raise InputError(f"{path}: webhook {endpoint.name}: there is no platform {name}")
+    return found.webhooks
+
+
+def _read(path: Path) -> _PlatformsFile:
     if not path.exists():
-        return ()
+        return _PlatformsFile()
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-        platforms = _PlatformsFile.model_validate(document).platforms
+        return _PlatformsFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid TOML: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise InputError(f"{path}: {place}: {first['msg']}") from error
-    names = [platform.name for platform in platforms]
-    if len(set(names)) != len(names):
-        raise InputError(f"{path}: two platforms have the same name: {max(names, key=names.count)}")
-    return tuple(platform.model_copy(update=_from(path.parent, platform)) for platform in platforms)
 
 
 def _from(folder: Path, platform: Platform) -> dict[str, Any]:

@@ -13,7 +13,19 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 from sqlalchemy import select
 
 from evidence import ConflictError, InputError
-from service import builds, expiry, incidents, later_reviews, ledger, progress, signing, statuses, steps, workflows
+from service import (
+    builds,
+    expiry,
+    incidents,
+    later_reviews,
+    ledger,
+    outbox,
+    progress,
+    signing,
+    statuses,
+    steps,
+    workflows,
+)
 from service.arrivals import now
 from service.database import RevisionRow
 from service.database.engine import postgresql_url
@@ -36,6 +48,7 @@ _EXPIRY_EVERY = timedelta(minutes=1)
 _DEAD_SECONDS = 5.0
 _REVIEWS_AT_ONCE = 8  # most of them wait for an audit
 _POSTS_AT_ONCE = 8
+_DESTINATIONS_AT_ONCE = 8
 _UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
 _GIVEN_UP = ReviewError(
     "given-up",
@@ -125,6 +138,8 @@ class Worker:
         DBOS.register_queue(workflows.AUDITS, worker_concurrency=audits, polling_interval_sec=_POLL_SECONDS)
         DBOS.register_queue(workflows.REVIEWS, worker_concurrency=_REVIEWS_AT_ONCE, polling_interval_sec=_POLL_SECONDS)
         DBOS.register_queue(workflows.STATUSES, worker_concurrency=_POSTS_AT_ONCE, polling_interval_sec=_POLL_SECONDS)
+        at_once = _DESTINATIONS_AT_ONCE
+        DBOS.register_queue(workflows.OUTBOX, worker_concurrency=at_once, polling_interval_sec=_POLL_SECONDS)
         self._begin_anew(lease)
         self._give_up()
         self._untold |= statuses.outstanding(self._context)
@@ -213,6 +228,8 @@ class Worker:
         self._expire()
         builds.finish(self._context)
         self._tell()
+        for destination in outbox.due(self._context.database, now()):
+            workflows.hand_over(destination)
         if ledger.due(self._context):
             with self._context.exclusive("revocations"):
                 ledger.revocation_list(self._context)
@@ -242,6 +259,7 @@ class Worker:
             self._untold |= set(expiry.expire(self._context, now()))
             incidents.look(self._context, now())
             later_reviews.look(self._context, now())
+            outbox.tidy(self._context.database, now())
 
     def _begin_anew(self, lease: Lease, gone: str = "") -> None:
         """Begin again what a process of another version left in the middle: recovery would never take it up.
@@ -254,6 +272,9 @@ class Worker:
             for status in DBOS.list_workflows(status=_UNFINISHED, load_output=False):
                 waits = status.status != "PENDING"
                 if status.app_version == workflows.VERSION or (others if waits else status.executor_id in others):
+                    continue
+                if status.name == workflows.deliver.__name__:  # what it was to try is in the outbox
+                    DBOS.delete_workflow(status.workflow_id)
                     continue
                 revision_id = _revision_of(status)
                 if status.name == workflows.arrival.__name__:

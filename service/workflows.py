@@ -13,9 +13,9 @@ from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 import structlog
-from dbos import DBOS, SetWorkflowID
+from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 
-from service import failures, metrics, progress, signing, statuses, steps
+from service import delivering, failures, metrics, progress, signing, statuses, steps
 from service.life import State
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ VERSION = "workflows-3"  # recovery is per version: raise it when the order of s
 REVIEWS = "reviews"
 AUDITS = "audits"
 STATUSES = "statuses"
+OUTBOX = "outbox"
 
 FETCHES = 6  # with the default waits, over about a minute
 
@@ -127,6 +128,31 @@ def tell(revision_id: int, moment: str) -> None:
     """Start posting the revision's status as it is at ``moment``: beside the review, never in its way."""
     with SetWorkflowID(f"report:{revision_id}:{moment}"):
         DBOS.enqueue_workflow(STATUSES, report, revision_id)
+
+
+@DBOS.workflow(name="deliver")
+def deliver(destination: str) -> int:
+    """Try what the outbox has for one destination, one after the other, until one is not taken; returns how many."""
+    for count in range(delivering.AT_ONCE):
+        if not _try_next(destination):
+            return count
+    return delivering.AT_ONCE
+
+
+@DBOS.step(name="deliver-next")
+def _deliver_next(destination: str) -> bool:
+    return delivering.try_next(_context(), destination)
+
+
+def _try_next(destination: str) -> bool:
+    with _bound[0][1].step():
+        return _deliver_next(destination)
+
+
+def hand_over(destination: str) -> None:
+    """Have a destination's messages delivered, unless somebody is at it: one at a time keeps their order."""
+    with SetEnqueueOptions(deduplication_id=destination, duplication_policy="return-existing"):
+        DBOS.enqueue_workflow(OUTBOX, deliver, destination)
 
 
 def _step(name: str) -> Callable[[Callable[Concatenate[int, _P], Json]], Callable[Concatenate[int, _P], Json]]:

@@ -21,6 +21,7 @@ from service.cli import (
     keys,
     logs,
     models,
+    outgoing,
     panels,
     policies,
     recipes,
@@ -51,6 +52,7 @@ app.add_typer(panels.app, name="panel")
 app.add_typer(policies.app, name="policy")
 app.add_typer(recipes.app, name="recipe")
 app.add_typer(retaining.app, name="retention")
+app.add_typer(outgoing.app, name="outbox")
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so

@@ -29,6 +29,7 @@ from service.database.models import (
     UploadRow,
     ViewedRow,
 )
+from service.database.outbox import OutboxRow
 
 __all__ = [
     "AnswerRow",
@@ -45,6 +46,7 @@ __all__ = [
     "EventRow",
     "IncidentRow",
     "MakerRow",
+    "OutboxRow",
     "PasskeyRequest",
     "PasskeyRow",
     "PersonRow",

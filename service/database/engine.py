@@ -11,20 +11,21 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, event, make_url, text
+from sqlalchemy import create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session as OrmSession
 
 from evidence import ConflictError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sqlalchemy import Connection, Engine
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_MS = 30_000
 _WRITERS = 0x636F756E74657273  # the advisory lock of whoever writes or migrates, "counters" in ASCII
+_MOVING = ("state", "settled_at")
 _POSTGRESQL = "postgresql+psycopg"
 
 
@@ -38,6 +39,15 @@ class Database:
         else:
             self.engine = create_engine(postgresql_url(url), pool_pre_ping=True, pool_size=10, max_overflow=30)
             _make_alike(self.engine)
+        self._moved: Callable[[OrmSession, list[Any]], None] | None = None
+
+    def on_move(self, moved: Callable[[OrmSession, list[Any]], None]) -> None:
+        """Have ``moved`` told, in the transaction itself, of the rows that a write has moved to another state.
+
+        Those are rows with a ``state`` or ``settled_at`` that is new, after everything else that was written. So what
+        is written because of it is there with it, or neither is; and nobody who moves a row has to think of that.
+        """
+        self._moved = moved
 
     @staticmethod
     def sqlite(path: Path) -> Database:
@@ -59,8 +69,13 @@ class Database:
             connection.begin(),
             OrmSession(connection, expire_on_commit=False) as session,
         ):
+            moved: dict[Any, None] = {}
+            event.listen(session, "before_flush", lambda one, *_: moved.update(_moves(one)))
             yield session
             session.flush()
+            if self._moved is not None and moved:
+                self._moved(session, list(moved))
+                session.flush()
 
     def migrate(self) -> None:
         """Bring the tables to the newest shape, whole or not at all.
@@ -90,6 +105,16 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+def _moves(session: OrmSession) -> dict[Any, None]:
+    """The rows about to be written whose state is another one than the database has."""
+    found: dict[Any, None] = {}
+    for row in (*session.new, *session.dirty):
+        attributes = inspect(row).attrs
+        if any(name in attributes and attributes[name].history.has_changes() for name in _MOVING):
+            found[row] = None
+    return found
 
 
 @contextmanager

@@ -180,6 +180,7 @@ class DeploymentRow(Base):
     head_commit: Mapped[str] = mapped_column(String(64))
     run: Mapped[int] = mapped_column(BigInteger)
     asked_at: Mapped[datetime]
+    answer_sent: Mapped[str | None] = mapped_column(String(16))
 
 
 class UploadRow(Base):

@@ -3,7 +3,8 @@
 
 from service.webhooks._body import raw_body
 from service.webhooks._door import HOSTS, router
+from service.webhooks._signatures import signing_key
 from service.webhooks._state import Stated, addresses, stated
 from service.webhooks._state import headers as api_headers
 
-__all__ = ["HOSTS", "Stated", "addresses", "api_headers", "raw_body", "router", "stated"]
+__all__ = ["HOSTS", "Stated", "addresses", "api_headers", "raw_body", "router", "signing_key", "stated"]

@@ -14,7 +14,7 @@ import hmac
 import time
 from typing import TYPE_CHECKING
 
-from evidence import AuthenticationError
+from evidence import AuthenticationError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -92,3 +92,17 @@ def _keys(secret: str) -> list[bytes]:
     with contextlib.suppress(binascii.Error, ValueError):
         keys.append(base64.b64decode(bare, validate=True))
     return [key for key in keys if key]
+
+
+def signing_key(secret: str) -> bytes:
+    """The key that a secret of ours signs with: what is after ``whsec_`` is Base64, anything else its own bytes.
+
+    Raises:
+        InputError: the prefix is there, and what follows is no Base64.
+    """
+    if not secret.startswith(STANDARD_PREFIX):
+        return secret.encode()
+    try:
+        return base64.b64decode(secret.removeprefix(STANDARD_PREFIX), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InputError(f"a secret that starts with {STANDARD_PREFIX} has to go on in Base64") from error

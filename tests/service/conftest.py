@@ -34,6 +34,7 @@ def _sibling(name: str) -> Any:
 
 house_module = _sibling("house")
 _sibling("command")
+_sibling("receiver")
 
 
 postgres_module = _sibling("postgres")
