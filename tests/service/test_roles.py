@@ -147,7 +147,8 @@ def test_the_platform_sees_what_is_its_own_and_nothing_of_the_panel(told: TestCl
 def test_the_platform_does_nothing_that_a_reviewer_does(told: TestClient, upload: str) -> None:
     told.cookies.clear()
     own = {"/api/v1/changes", "/api/v1/artifacts", "/api/v1/artifacts/from-url", "/api/v1/uploads/{identifier}",
-           "/api/v1/gate-decisions", "/api/v1/rollouts", "/api/v1/changes/{change_id}/threads/{thread_id}/replies"}  # fmt: skip
+           "/api/v1/gate-decisions", "/api/v1/rollouts",
+           "/api/v1/changes/{change_id}/threads/{thread_id}/replies"}  # fmt: skip
     for method, route in routes(told):
         if route.startswith("/api/") and method not in {"GET", "HEAD"} and route not in own:
             (path,) = paths(route, 1, upload)
