@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser, pytest.mark.loopback, pytest.mark.sandbox, pytest.mark.usefixtures("socket_enabled")]
 
 DASH = "\N{EN DASH}"
-PAGES = ("", "/files", "/behavior", "/models", "/sign", "/report")
+PAGES = ("", "/files", "/threads", "/behavior", "/models", "/sign", "/report")
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -42,8 +42,15 @@ def test_every_page_has_a_title_and_no_complaint(
 def test_no_page_scrolls_sideways(service: Any, browse: Callable[..., Any], width: int) -> None:
     page = browse(scripts=True, width=width).page
     revision = f"/changes/{service.changes['lift']}/revisions/1"
-    for path in ("/", "/log", "/people", "/policy", "/public", "/words", *(f"{revision}{name}" for name in PAGES)):
+    page.goto(f"{service.url}{revision}/files")
+    page.locator("a.speak").first.click()
+    page.get_by_label("Comment on the file").fill("w" * 300)
+    page.get_by_role("button", name="Publish now").click()
+    house = ("/", "/?turn=reviewer", "/log", "/people", "/policy", "/public", "/words")
+    for path in (*house, f"/changes/{service.changes['lift']}/author", *(f"{revision}{name}" for name in PAGES)):
         page.goto(f"{service.url}{path}")
+        assert page.evaluate(OVERFLOW) == 0, path
+        page.keyboard.press("?")
         assert page.evaluate(OVERFLOW) == 0, path
     page.goto(f"{service.url}{revision}")
     page.evaluate("document.querySelectorAll('details').forEach(element => element.open = true)")
