@@ -63,6 +63,8 @@ def submit(  # noqa: PLR0913 - one parameter an option
         path = f"/api/v1/changes/{sent['change']}/revisions/{sent['revision']}"
         say(f"{sent['status']}: change {sent['change']}, revision {sent['revision']}")
         document = _waited(client, path, timeout) if wait else sent
+        if wait:
+            _say_what_blocks(client, sent["change"])
     show(as_text(document) if format == "json" else _line(document))
     if wait:
         verdict = document["verdict"]
@@ -150,6 +152,13 @@ def _waited(client: httpx2.Client, path: str, timeout: float) -> Json:
         if time.monotonic() >= deadline:
             raise SandboxMissingError(f"no verdict within {timeout:g} s; the review goes on at {client.base_url}{path}")
         time.sleep(_POLL_SECONDS)
+
+
+def _say_what_blocks(client: httpx2.Client, change: int) -> None:
+    """Say on stderr what keeps the change from going out, and what to do; the service's own words."""
+    for block in _ask(client, "GET", f"/api/v1/changes/{change}/blocking")["blocks"]:
+        where = f" ({block['where']})" if block["where"] else ""
+        say(f"{block['who']}: {' '.join(block['what'].split())}{where} {block['do']}")
 
 
 def _line(document: Json) -> str:

@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from command import runner
 from house import TOKEN, finished, serve
 from sqlalchemy import update
 
 from service import comments
 from service.arrivals import Arrival, DeliveryId, now, receive
 from service.blocking import blocking
+from service.cli import submitting
 from service.comments import Author
 from service.database import AnswerRow, Change, RevisionRow
 from service.life import State
@@ -132,6 +135,20 @@ def test_it_is_for_who_may_know_of_the_change(context: Any, idle: TestClient) ->
     with context.database.write() as session:
         session.execute(update(Change).values(platform="elsewhere"))
     assert idle.get("/api/v1/changes/1/blocking", headers=CI).status_code == 404
+
+
+@pytest.mark.sandbox
+def test_submit_says_what_blocks_once_it_has_waited(
+    house: Any, running: TestClient, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    running.headers.update(CI)
+    monkeypatch.setattr(submitting, "_client", lambda _server: nullcontext(running))
+    base, head = house.git("rev-parse", "main"), house.branch("lift", {"rank.py": serve(lift=0.8)})
+    given = ("tiny/ranker", base, head, "--server", "http://x", "--wait")
+    said = runner(monkeypatch, capfd, "submit")(*given)
+    assert (said.status, said.out.endswith("ready: fail\n")) == (1, True)
+    assert "author: Content moved beyond a margin of the panel. Which, the panel keeps. Ask the reviewer" in said.err
+    assert "reviewer: It is not signed off. Wait: a reviewer reads and signs it." in said.err
 
 
 @pytest.mark.sandbox
