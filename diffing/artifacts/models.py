@@ -242,8 +242,12 @@ def _refused(*listed: tuple[Mapping[str, Path], Opened]) -> list[Refused]:
         found += [Refused(one.path, one.reason) for one in side.opaque]
         if side.kinds and not (found or side.tensors or side.forests or side.operators):
             found.append(Refused(min(files), "no tensor is in it"))
-    if not found and not any(side.tensors for side in sides) and any(side.ignored for side in sides):
-        found = [Refused(side.ignored[0], "no model, embedding or table is in it") for side in sides if side.ignored]
+    if not found:
+        found = [
+            Refused(side.ignored[0], "no model, embedding or table is in it")
+            for side in sides
+            if side.ignored and not side.kinds
+        ]
     return list(dict.fromkeys(found))
 
 

@@ -187,6 +187,17 @@ def test_what_holds_nothing_exits_2_with_one_line(run: Callable[..., Said], mode
         assert (said.status, said.out, said.err) == (2, "", f"countersign: {name}: {words}\n")
 
 
+def test_a_model_against_text_exits_2_whichever_side_it_is_on(run: Callable[..., Said], models: Path) -> None:
+    learner = {"feature_names": ["x"], "gradient_booster": {"name": "gblinear", "model": {"weights": [0.5, 1.0]}}}
+    (models / "whole.json").write_text(json.dumps({"learner": learner, "version": [3, 0, 0]}), encoding="utf-8")
+    (models / "cut.json").write_text("{", encoding="utf-8")
+    for name in ("whole.json", "base.npz"):
+        for sides in ((name, "cut.json"), ("cut.json", name)):
+            said = run(*(models / side for side in sides))
+            assert (said.status, said.out) == (2, "")
+            assert said.err == "countersign: cut.json: no model, embedding or table is in it\n"
+
+
 def test_bad_options_exit_2(run: Callable[..., Said], models: Path) -> None:
     assert run(models / "base.npz", models / "head.npz", "--format", "pdf").status == 2
     assert run(models / "base.npz", models / "head.npz", "--fail-on", "never").status == 2

@@ -265,7 +265,7 @@ def _tar(file: File) -> list[Member]:
 
 def _hold_end(file: File, at: int) -> None:
     """Two blocks of zeros end an archive, and only zeros follow: others read on where the library stops."""
-    if at + 2 * _BLOCK > file.size:
+    if at + 2 * _BLOCK > file.size or file.size % _BLOCK:
         raise RefusedError("cut off: a TAR archive without its end")
     while at < file.size:
         part = file.read(at, min(_CHUNK, file.size - at))

@@ -119,6 +119,7 @@ REFUSED = {
     "tar: behind the end": ("a.tar", TAR + HIDDEN, "a hidden member, or a broken archive"),
     "tar: behind a broken header": ("a.tar", BODY + b"garbage!" * 64 + HIDDEN, "a hidden member, or a broken"),
     "tar: no end": ("a.tar", BODY, "without its end"),
+    "tar: cut in its end": ("a.tar", TAR[:-1], "without its end"),
     "tar: cut in a header": ("a.tar", BODY + HIDDEN[:300], "cut off"),
     "tar: cut in a member": ("a.tar", TAR[:600], "cut off"),
     "tar: two lengths": ("a.tar", tarred(("w.npy", ARRAY), ("x.npy", ARRAY), size="2048"), "has two lengths"),
