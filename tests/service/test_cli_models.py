@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 import pickle
@@ -11,6 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from command import Said, refused, runner
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from evidence import file_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,6 +151,37 @@ def test_groups_by_name_ask_for_ids_and_groups_by_row_do_not(run: Callable[..., 
     assert html.count('<svg class="chart"') >= 2
     wrong = run(models / "base.npz", models / "head.npz", "--html", models / "none" / "page.html")
     assert (wrong.status, "no such folder" in wrong.err) == (2, True)
+
+
+def test_who_made_a_model_is_verified_and_shown_in_text_and_on_the_page(run: Callable[..., Said], models: Path) -> None:
+    key = ed25519.Ed25519PrivateKey.from_private_bytes(b"k" * 32)
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (models / "keys.pem").write_bytes(public)
+    source = {"uri": "git+https://a", "digest": {"gitCommit": "c" * 40}}
+    payload = json.dumps({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": "m", "digest": {"sha256": file_sha256(models / "head.npz")}}],
+        "predicateType": "https://slsa.dev/provenance/v1",
+        "predicate": {
+            "buildDefinition": {"resolvedDependencies": [source]},
+            "runDetails": {"builder": {"id": "https://builder.example"}},
+        },
+    }).encode()  # fmt: skip
+    kind = "application/vnd.in-toto+json"
+    signature = key.sign(b"DSSEv1 %d %s %d %s" % (len(kind), kind.encode(), len(payload), payload))
+    encoded = {"payload": base64.b64encode(payload).decode(), "payloadType": kind}
+    encoded["signatures"] = [{"sig": base64.b64encode(signature).decode()}]  # type: ignore[assignment]
+    (models / "head.npz.intoto.jsonl").write_text(json.dumps(encoded) + "\n", encoding="utf-8")
+    options = ("--provenance-keys", models / "keys.pem", "--html", models / "page.html")
+    made = f"head.npz: made by https://builder.example from {'c' * 12}, signed by "
+    said = run(models / "base.npz", models / "head.npz", *options)
+    assert made in said.out
+    assert "provenance-missing" not in said.out
+    assert made in (models / "page.html").read_text(encoding="utf-8")
+    (models / "head.npz.intoto.jsonl").unlink()
+    without = run(models / "base.npz", models / "head.npz", *options)
+    assert "medium   provenance-missing: No provenance of head.npz" in without.out
+    assert "No provenance of head.npz" in (models / "page.html").read_text(encoding="utf-8")
 
 
 def test_a_rebuild_that_nothing_could_be_held_against_exits_2_with_one_line(

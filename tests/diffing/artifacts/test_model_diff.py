@@ -146,6 +146,21 @@ def test_storing_in_a_narrower_type_is_no_more_than_low_and_an_edit_under_it_is_
     assert rows(loud, "t")[0] == 9
 
 
+@pytest.mark.parametrize(("old", "new"), [("F32", "BF16"), ("BF16", "F32"), ("F64", "F32"), ("F16", "BF16")])
+def test_another_type_of_the_same_numbers_weighs_low(between: Callable[..., ModelDiff], old: str, new: str) -> None:
+    table = (np.random.default_rng(1).standard_normal((2000, 32)) * 0.1).astype("<f4")
+    bits = table.view("<u4")
+    raw = {
+        "F32": table.tobytes(),
+        "F64": table.astype("<f8").tobytes(),
+        "F16": table.astype("<f2").tobytes(),
+        "BF16": ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype("<u2").tobytes(),
+    }
+    sides = (building.safetensors({"items": (kind, [2000, 32], raw[kind])}) for kind in (old, new))
+    titles = [f"{one.severity} {one.title}" for one in between("m.safetensors", *sides).findings]
+    assert titles == [f"low items is stored as {new} instead of {old}", "info No provenance of m.safetensors"]
+
+
 def test_the_same_tensors_in_other_shards_order_and_names(tmp_path: Path) -> None:
     one, two = TABLE[:, :4].copy(), TABLE[:, 4:].copy()
     for side in ("base", "head"):
