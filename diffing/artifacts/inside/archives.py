@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import lzma
 import stat
 import struct
 import tarfile
@@ -13,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from diffing.artifacts.inside.scratch import spool
-from diffing.artifacts.inside.words import File, RefusedError, inner_path
+from diffing.artifacts.inside.words import File, RefusedError, in_a_line, inner_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +35,7 @@ _ENCRYPTED, _SAID_BEHIND = 1, 8  # bits of a member's flags
 _BEHIND = frozenset({12, 16, 20, 24})  # bytes of what may be said behind a member: checksum and lengths (4.3.9)
 _LENGTHS, _OTHER_NAME = 0x0001, 0x7075  # extra fields (4.5.3 and 4.6.9)
 _BLOCK = 512
+_BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error)
 
 
 class Member(NamedTuple):
@@ -103,8 +105,8 @@ def _zip(file: File) -> list[Member]:
             _refuse_holes(entries, file, archive.start_dir)
             files = [entry for entry in entries if not _is_folder(entry)]
             return [_zip_member(archive, entry, file) for entry in files]
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError, struct.error) as error:
-        raise RefusedError(f"no ZIP archive that can be read: {' '.join(str(error).split())[:120]}") from error
+    except (*_BROKEN, EOFError, OSError, RuntimeError, ValueError) as error:
+        raise RefusedError(f"no ZIP archive that can be read: {in_a_line(error)}") from error
 
 
 class _Directory(NamedTuple):
@@ -259,7 +261,7 @@ def _tar(file: File) -> list[Member]:
                 found.append(Member(name, file, entry.offset_data, entry.size))
             _hold_end(file, archive.offset)
     except (tarfile.TarError, EOFError, OSError, ValueError) as error:
-        raise RefusedError(f"no TAR archive that can be read: {' '.join(str(error).split())[:120]}") from error
+        raise RefusedError(f"no TAR archive that can be read: {in_a_line(error)}") from error
     return found
 
 

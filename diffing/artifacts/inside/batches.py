@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from diffing.artifacts.inside.words import RefusedError
+from diffing.artifacts.inside.words import RefusedError, held, in_a_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -46,12 +46,12 @@ def batches(file: File, texts: Callable[[list[str]], Collection[str]]) -> Iterat
 
             yield from lines.open_json(file.path, lines.ReadOptions(use_threads=False, block_size=_BLOCK))
         elif file.size >= 4 and file.read(0, 4) == b"PAR1":  # noqa: PLR2004 - the mark
-            yield from _parquet(file)
+            yield from map(held, _parquet(file))
         else:
             reader = pa.ipc.open_file(pa.OSFile(file.path, "rb"))
-            yield from (reader.get_batch(number) for number in range(reader.num_record_batches))
+            yield from (held(reader.get_batch(number)) for number in range(reader.num_record_batches))
     except (pa.ArrowException, OSError, MemoryError, OverflowError, UnicodeDecodeError) as error:
-        raise RefusedError(f"no table that can be read: {' '.join(str(error).split())[:120]}") from error
+        raise RefusedError(f"no table that can be read: {in_a_line(error)}") from error
 
 
 def _parquet(file: File) -> Iterator[Any]:

@@ -14,6 +14,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from diffing.artifacts.inside.words import in_a_line
+
 if TYPE_CHECKING:
     from diffing.artifacts.inside.words import File
 
@@ -55,7 +57,7 @@ def _streams(file: File) -> tuple[list[bytes], str | None]:
                         found.append(member.read(_MOST))
                 return found, None if found else "an archive without a pickle that is known by name"
         except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, ValueError) as error:
-            return [], f"no archive that can be listed: {' '.join(str(error).split())[:120]}"
+            return [], f"no archive that can be listed: {in_a_line(error)}"
     if start.startswith((b"\x89HDF", b"\x1f\x8b", b"x\x9c", b"x\x01", b"BZ", b"\xfd7zXZ")):
         return [], "HDF5 or compressed: it is not unpacked"
     if not start.startswith(b"\x80") and start[:1] not in b"(]}clNIJKMGSUVX":

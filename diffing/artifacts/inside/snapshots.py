@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from diffing.artifacts.inside.batches import READ, WRITTEN, OtherTypeError, batches
 from diffing.artifacts.inside.events import Snapshot, moved
-from diffing.artifacts.inside.words import File, RefusedError, checked_name
+from diffing.artifacts.inside.words import File, RefusedError, checked_name, in_a_line
 
 if TYPE_CHECKING:
     from diffing.artifacts.inside.events import People
@@ -87,6 +87,8 @@ def _read_once(
             raise
         except RefusedError as error:
             raise RefusedError(f"{file.name}: {error}") from error
+        except UnicodeDecodeError as error:
+            raise RefusedError(f"{file.name}: names that are no text: {in_a_line(error)}") from error
     if snapshot is None or not snapshot.rows:
         raise RefusedError(f"{files[0].name if files else 'a side'}: no rows: an empty snapshot says nothing")
     snapshot.users.settle()  # head asks whom base knew

@@ -11,7 +11,7 @@ import numpy as np
 
 from diffing.artifacts.inside.scratch import spool
 from diffing.artifacts.inside.tensors import NUMPY, Tensor, tensor
-from diffing.artifacts.inside.words import RefusedError, checked_name
+from diffing.artifacts.inside.words import RefusedError, checked_name, held, in_a_line
 
 os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # the others reserve more address space than they use
 
@@ -47,8 +47,8 @@ def read(file: File) -> list[Tensor]:
         if len(schema) > _MAX_COLUMNS or len(set(schema.names)) != len(schema):
             raise RefusedError("two columns of one name, or more columns than are read")
         return [_column(file, schema.field(index), index, batches) for index in range(len(schema))]
-    except (pa.ArrowException, OSError, MemoryError, OverflowError, RuntimeError) as error:
-        raise RefusedError(f"no table that can be read: {' '.join(str(error).split())[:120]}") from error
+    except (pa.ArrowException, OSError, MemoryError, OverflowError, RuntimeError, UnicodeDecodeError) as error:
+        raise RefusedError(f"no table that can be read: {in_a_line(error)}") from error
 
 
 def _open(file: File) -> Any:  # noqa: ANN401 - pyarrow has no types
@@ -67,13 +67,13 @@ def _open(file: File) -> Any:  # noqa: ANN401 - pyarrow has no types
             raise RefusedError(f"row group {large[0]} unpacks to more than {_MAX_GROUP:,} bytes")
         schema = parquet.schema_arrow
         return schema, lambda index: (
-            batch.column(0)
+            held(batch.column(0))
             for batch in parquet.iter_batches(batch_size=_BATCH, columns=[schema.names[index]], use_threads=False)
         )
     source = pa.OSFile(file.path, "rb")
     reader = pa.ipc.open_file(source)
     return reader.schema, lambda index: (
-        reader.get_batch(number).column(index) for number in range(reader.num_record_batches)
+        held(reader.get_batch(number).column(index)) for number in range(reader.num_record_batches)
     )
 
 

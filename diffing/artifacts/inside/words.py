@@ -26,6 +26,22 @@ class RefusedError(Exception):
     """A file that is not read. Its text is one line: what is wrong with it."""
 
 
+def in_a_line(error: Exception) -> str:
+    """What a library said, as one short line that can be shown: it may repeat what stands in the file."""
+    words = "".join(letter if letter.isprintable() else " " for letter in str(error))
+    return " ".join(words.split())[:120] or type(error).__name__
+
+
+def held(values: Any) -> Any:  # noqa: ANN401 - pyarrow has no types
+    """An Arrow array or batch whose offsets, indices and texts lie inside its buffers: the library believes the file.
+
+    Raises:
+        pyarrow.ArrowInvalid: they do not; to read it would read, or crash, beyond them.
+    """
+    values.validate(full=True)
+    return values
+
+
 @dataclass(frozen=True)
 class File:
     """One hostile file: the name a person knows it by, and where it lies in the sandbox."""
@@ -120,7 +136,7 @@ def strict_json(data: bytes, what: str) -> Any:  # noqa: ANN401 - whatever JSON 
     except RecursionError as error:
         raise RefusedError(f"{what} is nested too deeply") from error
     except (UnicodeDecodeError, ValueError, OverflowError) as error:
-        raise RefusedError(f"{what} is no valid JSON: {' '.join(str(error).split())[:120]}") from error
+        raise RefusedError(f"{what} is no valid JSON: {in_a_line(error)}") from error
     _shallow(document, what)
     return document
 

@@ -196,6 +196,16 @@ def _key(text: str) -> bytes:
     return b"L" + struct.pack(">q", len(text.encode())) + text.encode()
 
 
+def arrow_beyond_its_buffers() -> bytes:
+    """An Arrow file whose texts end two gigabytes behind the file, as its offsets say."""
+    import pyarrow as pa  # noqa: PLC0415 - slow to start
+
+    stream, table = io.BytesIO(), pa.table({"user_id": ["a", "b", "c"]})
+    with pa.ipc.new_file(stream, table.schema) as writer:
+        writer.write_table(table)
+    return stream.getvalue().replace(struct.pack("<4i", 0, 1, 2, 3), struct.pack("<4i", 0, 1, 2, 0x7FFFFFFF))
+
+
 class Trap:
     """Runs a command when it is unpickled; here one that leaves a file to be found."""
 

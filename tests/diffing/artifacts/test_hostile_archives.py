@@ -29,10 +29,12 @@ PICKLE = building.trapped("/nowhere")
 LONG = b"(lp0\n" + b"".join(b"I%d\na" % number for number in range(3000)) + pickle.dumps(building.Trap("/nowhere"), 0)
 
 
-def zipped(*members: tuple[str | zipfile.ZipInfo, bytes], comment: bytes = b"", unlisted: str = "") -> bytes:
+def zipped(
+    *members: tuple[str | zipfile.ZipInfo, bytes], comment: bytes = b"", unlisted: str = "", method: int = 0
+) -> bytes:
     """A ZIP archive of members that may repeat; the directory leaves out the ``unlisted`` one."""
     stream = io.BytesIO()
-    with warnings.catch_warnings(), zipfile.ZipFile(stream, "w") as archive:
+    with warnings.catch_warnings(), zipfile.ZipFile(stream, "w", method) as archive:
         warnings.simplefilter("ignore")  # of names that are there twice
         for name, data in members:
             archive.writestr(name, data)
@@ -145,6 +147,14 @@ REFUSED = {
     "a pickle in an npz": ("a.npz", zipped(("w.npy", ARRAY), ("data.pkl", PICKLE)), "'data.pkl' is no array"),
     "a pickle as safetensors": ("a.zip", zipped(("m.safetensors", PICKLE)), "a header of"),
 }  # fmt: skip
+
+for method, said in (
+    (zipfile.ZIP_LZMA, "Corrupt input"),
+    (zipfile.ZIP_BZIP2, "Invalid data"),
+    (zipfile.ZIP_DEFLATED, "-3"),
+):
+    packed = zipped(("w.npy", building.npy(np.random.default_rng(1).standard_normal(6000))), method=method)
+    REFUSED[f"broken inside: {method}"] = ("a.zip", changed(packed, 80, bytes(200)), said)
 
 PICKLES = {
     "data.pkl": PICKLE,

@@ -136,6 +136,7 @@ OTHERS = {
     "ubjson twice": ("a.ubj", b"{i\1aZi\1aZ}", "duplicate key"),
     "parquet": ("a.parquet", b"PAR1" + bytes(40) + b"PAR1", "no table"),
     "arrow": ("a.arrow", b"ARROW1\0\0" + bytes(40), "no table"),
+    "arrow beyond": ("a.arrow", building.arrow_beyond_its_buffers(), "no table that can be read"),
     "skops": (
         "a.skops",
         building.zipped({"schema.json": b'{"__class__":"system","__module__":"os","__loader__":"ObjectNode"}'}),
