@@ -18,6 +18,7 @@ from signoff import (
     build_leaf,
     read_build,
     read_measures,
+    read_statement,
     signoff_leaf,
     verify_envelope,
 )
@@ -69,6 +70,7 @@ def bundle(context: Context, change_id: int, n: int) -> bytes | None:
         ledger.revocation_list(context, after=proof.index),
         build=Build(envelope, proof, held.recipe, anchor, measures),
         roots=root_changes.changes(context),
+        policy=trust.signed_policy(context, [read_statement(one.envelope.payload) for one in signoffs]),
     )
 
 

@@ -58,6 +58,7 @@ def bundle(context: Context, change_id: int, n: int) -> bytes:
         revocations,
         carry,
         roots=root_changes.changes(context),
+        policy=trust.signed_policy(context, [one.statement for one in counted]),
     )
 
 

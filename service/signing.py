@@ -211,7 +211,7 @@ def _statement(
     context: Context, row: Row, known: KnownPerson, ballot: Ballot, looked: inspected.Inspected
 ) -> dict[str, object]:
     decision = Decision(ballot.decision)
-    policy = trust.policy(context)
+    policy = trust.keep_policy(context)
     moment = now().replace(microsecond=0).astimezone(UTC)
     role = "reviewer" if "reviewer" in known.roles else min(known.roles - READ_ONLY)
     with context.database.read() as session:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from evidence import ConflictError, PolicyError, canonical, parse_json, sha256_hex
+from evidence import ConflictError, NotFoundError, PolicyError, canonical, parse_json, sha256_hex
 from service.arrivals import now
 from service.store import write_durably
 from signoff import (
@@ -26,11 +26,12 @@ from signoff import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from service.context import Context
     from service.views import Person
-    from signoff import Policy, Roots
+    from signoff import Policy, Roots, Statement
 
 SERVICE_ID = "countersign"
 
@@ -63,6 +64,28 @@ def _prepare(context: Context) -> None:
 def policy(context: Context) -> Policy:
     """The policy as it is now. PolicyError if it cannot be used."""
     return read_policy(context.policy)
+
+
+def keep_policy(context: Context) -> Policy:
+    """The policy as it is now, kept for the bundles of what is signed under it. PolicyError if it cannot be used."""
+    found = policy(context)
+    data = context.policy.read_bytes()
+    if sha256_hex(data) == found.digest:  # else it is being written: what is kept is what was read
+        context.store.put(data)
+    return found
+
+
+def signed_policy(context: Context, statements: Iterable[Statement]) -> bytes | None:
+    """The file of the policy that all of these were signed under; None where it was not kept, or is not one."""
+    named = {one.predicate.policy.digest.sha256 for one in statements}
+    if len(named) != 1:
+        return None
+    (name,) = named
+    try:
+        return context.store.get(f"sha256:{name}")
+    except NotFoundError:  # signed before policies were kept
+        data = context.policy.read_bytes()
+        return data if sha256_hex(data) == name else None
 
 
 def roots(context: Context) -> Roots:

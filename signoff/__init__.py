@@ -99,7 +99,7 @@ if TYPE_CHECKING:
         policy_facts,
         read_facts,
     )
-    from signoff.gate import Emergencies, GateResult, gate, verify
+    from signoff.gate import AsMade, Emergencies, GateResult, gate, made_at, verify
     from signoff.independence import Declaration
     from signoff.keys import PasskeyScope, PublicKey
     from signoff.leaves import entry_bytes, key_leaf, key_sha256, leaf
@@ -208,6 +208,7 @@ __all__ = [
     "STOP_LEAF",
     "WHOLE_RATIO",
     "Answer",
+    "AsMade",
     "Assertion",
     "BreakGlass",
     "Build",
@@ -332,6 +333,7 @@ __all__ = [
     "key_sha256",
     "leaf",
     "leaf_hash",
+    "made_at",
     "open_checkpoint",
     "open_cosignatures",
     "outside",

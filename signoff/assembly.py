@@ -29,6 +29,7 @@ def assemble_bundle(  # noqa: PLR0913, PLR0917 - one argument a part of the bund
     carry: CarriedOver | None = None,
     build: Build | None = None,
     roots: Iterable[RootsChange] = (),
+    policy: bytes | None = None,
 ) -> bytes:
     """The bundle's bytes, see `build_bundle`, with the consistency proofs out of ``log``.
 
@@ -50,4 +51,5 @@ def assemble_bundle(  # noqa: PLR0913, PLR0917 - one argument a part of the bund
         None if carry is None else replace(carry, consistency=leads(carry.proof)),
         None if build is None else replace(build, consistency=leads(build.proof)),
         [replace(one, consistency=leads(one.proof)) for one in roots],
+        policy,
     )

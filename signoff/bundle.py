@@ -27,6 +27,7 @@ from signoff.leaves import entry_bytes, leaf
 from signoff.manifests import ManifestDocument, revision_of
 from signoff.measures import Measures, read_measures
 from signoff.merkle import HASH_BYTES, Hash, leaf_hash
+from signoff.policy import POLICY_LIMIT
 from signoff.proofs import LogProof
 from signoff.recipe import Recipe, read_recipe
 from signoff.revocations import REVOCATIONS_LIMIT, revocations_leaf
@@ -113,6 +114,7 @@ class BundleDocument(StrictModel):
     carry: CarryEntry | None = None  # left out, never null, where nothing was carried over
     build: BuildEntry | None = None
     roots: Annotated[tuple[RootsEntry, ...], Field(min_length=1, max_length=1000)] | None = None  # left out, never null
+    policy: Annotated[str, Field(max_length=POLICY_LIMIT)] | None = None  # the file's text; left out, never null
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +218,7 @@ class Bundle:
     carry: CarriedOver | None = None
     build: Build | None = None
     roots: tuple[RootsChange, ...] = ()
+    policy: bytes | None = None  # the policy's file as it was signed; a bundle of before it was carried has none
 
     @property
     def reviewed(self) -> Revision:
@@ -228,7 +231,7 @@ def signoff_leaf(envelope: Envelope) -> dict[str, Json]:
     return leaf(SIGNOFF_TYPE, envelope=envelope.to_json())
 
 
-def build_bundle(
+def build_bundle(  # noqa: PLR0913, PLR0917 - one argument a part of the bundle
     revision: Revision,
     signoffs: Iterable[Signoff],
     facts: Iterable[Mapping[str, Json]],
@@ -237,6 +240,7 @@ def build_bundle(
     carry: CarriedOver | None = None,
     build: Build | None = None,
     roots: Iterable[RootsChange] = (),
+    policy: bytes | None = None,
 ) -> bytes:
     """The bundle's bytes.
 
@@ -249,6 +253,7 @@ def build_bundle(
         carry: by what votes on earlier revisions count for this one, if some do.
         build: what makes ``revision`` a build under a recipe; the sign-offs are then of its anchor.
         roots: every update by which the roots changed, in order, for who holds earlier ones.
+        policy: the policy's file as the sign-offs name it by digest, for who has it no more.
 
     Raises:
         InputError: the bundle would not be accepted by `read_bundle`.
@@ -257,20 +262,12 @@ def build_bundle(
     document: dict[str, Any] = {
         "schema": BUNDLE_SCHEMA,
         "revision": revision.manifest(),
-        "signoffs": [
-            {
-                "envelope": one.envelope.to_json(),
-                "proof": one.proof.text,
-                "consistency": [encode_base64(sibling) for sibling in one.consistency],
-            }
-            for one in signoffs
-        ],
+        "signoffs": [{"envelope": one.envelope.to_json(), **_proofs(one)} for one in signoffs],
         "facts": [by_digest[key] for key in sorted(by_digest)],
         "logged": [
             {
                 "leaf": leaf(one.kind, digest=one.digest),
-                "proof": one.proof.text,
-                "consistency": [encode_base64(sibling) for sibling in one.consistency],
+                **_proofs(one),
                 "salt": None if one.salt is None else one.salt.hex(),
             }
             for one in sorted(logged, key=lambda one: (one.kind, one.digest))
@@ -282,20 +279,14 @@ def build_bundle(
     if carry is not None:
         document["carry"] = {
             "envelope": carry.envelope.to_json(),
-            "proof": carry.proof.text,
-            "consistency": [encode_base64(sibling) for sibling in carry.consistency],
+            **_proofs(carry),
             "revisions": [one.manifest() for one in sorted(carry.revisions, key=lambda one: one.digest)],
         }
-    changes = [
-        {
-            "update": one.update.document,
-            "proof": one.proof.text,
-            "consistency": [encode_base64(sibling) for sibling in one.consistency],
-        }
-        for one in roots
-    ]
+    changes = [{"update": one.update.document, **_proofs(one)} for one in roots]
     if changes:
         document["roots"] = changes
+    if policy is not None:
+        document["policy"] = policy.decode("utf-8")
     data = canonical(document)
     read_bundle(data)
     return data
@@ -315,6 +306,8 @@ def read_bundle(data: bytes, what: str = "bundle") -> Bundle:
         raise InputError(f"{what}: a build that is none, or one with votes that were carried over")
     if "roots" in document.model_fields_set and document.roots is None:
         raise InputError(f"{what}: roots is null; it is left out where no update comes with it")
+    if "policy" in document.model_fields_set and document.policy is None:
+        raise InputError(f"{what}: policy is null; it is left out where it does not come with it")
     order = [(entry.leaf.type, entry.leaf.digest) for entry in document.logged]
     if order != sorted(set(order)):
         raise InputError(f"{what}: what else was logged is out of order, or there twice")
@@ -333,14 +326,18 @@ def read_bundle(data: bytes, what: str = "bundle") -> Bundle:
         _carry(document, what),
         None if document.build is None else _build(document.build, what),
         tuple(_roots(one, what) for one in document.roots or ()),
+        None if document.policy is None else document.policy.encode("utf-8"),
     )
+
+
+def _proofs(one: Signoff | Logged | CarriedOver | Build | RootsChange) -> dict[str, Json]:
+    return {"proof": one.proof.text, "consistency": [encode_base64(sibling) for sibling in one.consistency]}
 
 
 def _build_document(build: Build) -> dict[str, Json]:
     return {
         "envelope": build.envelope.to_json(),
-        "proof": build.proof.text,
-        "consistency": [encode_base64(sibling) for sibling in build.consistency],
+        **_proofs(build),
         "recipe": build.recipe.document,
         "anchor": build.anchor.manifest(),
         "measures": build.measures.document,

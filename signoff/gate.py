@@ -8,18 +8,19 @@ raises on what a bundle, repository or artifact holds: they refuse, and name the
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from confine import Repository
-from evidence import InputError, sha256_hex
+from evidence import CountersignError, InputError, sha256_hex
 from signoff._strict import format_time
 from signoff.breakglass import judge_break_glass
-from signoff.bundle import BUNDLE_LIMIT
+from signoff.bundle import BUNDLE_LIMIT, read_bundle
+from signoff.revocations import read_revocations
 from signoff.verification import Examination, Inputs, Step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
     from pathlib import Path
 
     from evidence import Revision
@@ -29,6 +30,18 @@ if TYPE_CHECKING:
     from signoff.states import Requirement
 
 GATE_SCHEMA = "countersign/gate/v1"
+
+
+class AsMade(NamedTuple):
+    """What a bundle came to when it was made: ``refused`` is the step that did not hold even then."""
+
+    at: datetime
+    refused: Step | None
+
+    def to_json(self) -> dict[str, Any]:
+        """It as a part of the result's document."""
+        refused = None if self.refused is None else self.refused._asdict()
+        return {"at": format_time(self.at), "holds": self.refused is None, "refused": refused}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +62,7 @@ class GateResult:
     subject: Revision | None = None  # what the decision is about
     build: BuildVote | None = None  # by whom it was countersigned, if it is a build under a recipe
     roots_in_force: str | None = None  # the digest of the roots that the bundle led on to from those that were given
+    as_made: AsMade | None = None  # of `verify`, where the bundle does not hold now and was made before
 
     @property
     def reviewed(self) -> bool:
@@ -70,6 +84,7 @@ class GateResult:
             "policy": None if self.policy_digest is None else {"sha256": self.policy_digest},
             "roots": {"sha256": self.roots_digest},
             "roots_in_force": None if self.roots_in_force is None else {"sha256": self.roots_in_force},
+            "as_made": None if self.as_made is None else self.as_made.to_json(),
             "rollback": self.rollback,
             "build": None if self.build is None else self.build.to_json(),
             "break_glass": None if self.break_glass is None else self.break_glass.to_json(),
@@ -184,7 +199,9 @@ def gate(
 
 
 def verify(bundle: Path, roots: Path, now: datetime, policy: Path | None = None) -> GateResult:
-    """Judge what a bundle says of itself: signatures, people, log and times, and the policy if it is given.
+    """Judge what a bundle says of itself: signatures, people, log, times and policy, as given or as it carries it.
+
+    Of one that has become too old, `GateResult.as_made` says what it came to when it was made.
 
     What is *not* checked: that any repository or artifact is the one that was signed, and who made the change beyond
     what was signed. Nothing is admitted by this; `GateResult.holds` says whether all that was looked at holds.
@@ -193,7 +210,36 @@ def verify(bundle: Path, roots: Path, now: datetime, policy: Path | None = None)
         InputError: one of the named files is not there, or cannot be read.
     """
     inputs = Inputs(_content(bundle), _content(roots), None if policy is None else _content(policy), {}, now)
-    return _examine(inputs, Examination(inputs, None))
+    result = _examine(inputs, Examination(inputs, None))
+    if result.holds:
+        return result
+    try:
+        made = _made_at(inputs)
+    except CountersignError:
+        return result
+    if made >= now:
+        return result
+    then = replace(inputs, now=made)
+    return replace(result, as_made=AsMade(made, _examine(then, Examination(then, None)).refused))
+
+
+def made_at(bundle: Path, roots: Path) -> datetime:
+    """When a bundle was made: when its newest checkpoint was witnessed, or, without witnesses, as its list is dated.
+
+    What is *not* checked: that it holds; `verify` at that time says so. What was revoked since is not in it.
+
+    Raises:
+        InputError: one of the files cannot be read, or the bundle is none.
+    """
+    return _made_at(Inputs(_content(bundle), _content(roots), None, {}, datetime.now(UTC)))
+
+
+def _made_at(inputs: Inputs) -> datetime:
+    """The log is looked at as of the revocation list's date: every limit that ends is behind it."""
+    issued = read_revocations(read_bundle(inputs.bundle).revocations.envelope.payload).issued_at
+    examination = Examination(replace(inputs, now=issued), None)
+    examination.run()
+    return max(issued, examination.newest_at or issued)
 
 
 def _examine(inputs: Inputs, examination: Examination) -> GateResult:
@@ -209,7 +255,7 @@ def _examine(inputs: Inputs, examination: Examination) -> GateResult:
         signed=tuple(examination.signed) if steps[1].ok else (),
         revision=examination.bundle.revision.digest if steps[0].ok else None,
         subject=examination.bundle.revision if steps[0].ok else None,
-        policy_digest=None if inputs.policy is None else sha256_hex(inputs.policy),
+        policy_digest=examination.policy_digest,
         roots_digest=sha256_hex(inputs.roots),
         inputs=(("bundle", sha256_hex(inputs.bundle)),),
         build=examination.build if steps[1].ok else None,

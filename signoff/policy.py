@@ -21,7 +21,7 @@ from signoff.statement import PolicyReference
 if TYPE_CHECKING:
     from pathlib import Path
 
-_LIMIT = 1 << 20
+POLICY_LIMIT = 1 << 20  # bytes of the file
 
 DEFAULT_POLICY = """\
 # SPDX-License-Identifier: Apache-2.0
@@ -202,8 +202,8 @@ def parse_policy(data: bytes, what: str = "policy") -> Policy:
         PolicyError: empty, not TOML, a key missing, unknown or of another type, another schema version, or a rule that
             nobody could meet.
     """
-    if len(data) > _LIMIT:
-        raise PolicyError(f"{what}: {len(data)} bytes, over the limit of {_LIMIT}")
+    if len(data) > POLICY_LIMIT:
+        raise PolicyError(f"{what}: {len(data)} bytes, over the limit of {POLICY_LIMIT}")
     try:
         document = tomllib.loads(data.decode("utf-8"))
         rules = PolicyDocument.model_validate_json(canonical(document))

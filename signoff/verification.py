@@ -124,6 +124,17 @@ class Examination:
         return self._bundle
 
     @property
+    def policy_digest(self) -> str | None:
+        """The digest of the policy that it is judged by: the one that was given, or that the bundle carries."""
+        given = self.inputs.policy
+        return self._policy.digest if given is None and self._policy else None if given is None else sha256_hex(given)
+
+    @property
+    def newest_at(self) -> datetime | None:
+        """When the newest checkpoint was witnessed; None before step 6, or where the roots ask for no witness."""
+        return None if self._found is None else self._found.newest_at
+
+    @property
     def roots(self) -> Roots:
         """The roots, from step 2 on.
 
@@ -235,19 +246,23 @@ class Examination:
         return f"{len(self.signed)} people of {len(organizations)} organisations"
 
     def _check_policy(self) -> str | None:
-        """The bytes are compared before they are parsed."""
-        if self.inputs.policy is None:
+        """The bytes are compared before they are parsed. What the bundle carries is used where none is given."""
+        carried = self.bundle.policy
+        given = carried if self.inputs.policy is None else self.inputs.policy
+        if given is None:
             return None
-        digest = sha256_hex(self.inputs.policy)
+        digest = sha256_hex(given)
         for one in self.signed:
             if one.statement.predicate.policy.digest.sha256 != digest:
                 raise PolicyError(f"{one.person.id} signed under another policy than sha256:{digest}")
         if self.build is not None and self.build.statement.predicate.policy.sha256 != digest:
             raise PolicyError(f"{self.build.name} countersigned under another policy than sha256:{digest}")
-        self._policy = parse_policy(self.inputs.policy)
+        if carried is not None and carried != given:
+            raise PolicyError(f"the bundle carries another policy than sha256:{digest}")
+        self._policy = parse_policy(given)
         if self._carry is not None:
             check_allowed(self._carry, self._policy)
-        return f"sha256:{digest}"
+        return f"sha256:{digest}" + ("" if self.inputs.policy is not None else ", as the bundle carries it")
 
     def _check_subject(self) -> str:
         bundle = self.bundle

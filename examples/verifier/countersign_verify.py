@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Check a Countersign bundle with nothing of Countersign: one file, Python 3.11 and the package ``cryptography``.
 
-    python countersign_verify.py BUNDLE --roots ROOTS [--policy POLICY] [--artifact NAME=FILE ...] [--at TIME]
+    python countersign_verify.py BUNDLE --roots ROOTS [--policy POLICY] [--artifact NAME=FILE ...] [--at TIME|made]
 
 Read it from the bottom up: `verify` is the procedure, with the numbers of docs/gate.md; everything above serves it.
 It judges what a bundle says of itself: who signed what, by which keys, that all of it is in the log in its order, that
 the witnesses asked for have seen it, that nothing of it is revoked, expired or too old, and that nobody approves what
 the signed facts say they had a hand in. A build under a recipe is held against the recipe that people signed, and its
-bounds. Artifacts are compared if they are given. It does *not* read the repository, and does not judge what else the
-policy requires (the rest of step 10): it prints what was decided, so that you can.
+bounds. Artifacts are compared if they are given. The policy is the one in the bundle where none is given: everybody who
+signed named it by digest. Of a bundle that has become too old it says whether all of it held when it was made. It does
+*not* read the repository, and does not judge what else the policy requires (the rest of step 10): it prints what was
+decided, so that you can.
 What stands where:
 
     strict JSON        one spelling, RFC 8785; whole numbers
@@ -416,6 +418,7 @@ BUNDLE = shape(
         "revocations": shape({"envelope": ENVELOPE, "proof": STRING}),
     },
     {
+        "policy": matches("(?s:.*)", 1 << 20),
         "roots": many(shape({"update": UPDATE, "proof": STRING, "consistency": CONSISTENCY}), 1, 1000),
         "build": BUILT,
         "carry": shape(
@@ -1007,7 +1010,7 @@ def check_measures(measures):
 
 class Verification:
     def __init__(self, bundle, roots, policy, artifacts, now):
-        self.given = (bundle, roots, policy)
+        self.given, self.policy_text = (bundle, roots), policy
         self.artifacts, self.now = artifacts, now
         self.votes = []  # (person, entry, statement, payload, sign-off)
         self.carry = None  # (entry, predicate, payload) of what votes on earlier revisions count by
@@ -1237,15 +1240,19 @@ class Verification:
         )
 
     def step_4_policy(self):
-        if self.given[2] is None:
+        carried = self.bundle.get("policy")
+        if self.policy_text is None and carried is None:
             return None
-        digest = sha256(self.given[2])
+        if self.policy_text is None:
+            self.policy_text = carried.encode()
+        digest = sha256(self.policy_text)
         need(
             all(vote[2]["predicate"]["policy"]["digest"]["sha256"] == digest for vote in self.votes),
             "signed under another policy",
         )
         need(self.lane is None or self.lane[3]["policy"]["sha256"] == digest, "countersigned under another policy")
-        self.policy = tomllib.loads(self.given[2].decode())
+        need(carried is None or carried.encode() == self.policy_text, "the bundle carries another policy")
+        self.policy = tomllib.loads(self.policy_text.decode())
         if self.carry is not None:
             need(self.carry[1]["policy"]["sha256"] == digest, "carried over under another policy")
             need(
@@ -1522,7 +1529,7 @@ class Verification:
         return None if self.quorum is None else self.quorum.at(proof.note)
 
     def step_7_freshness(self):
-        if self.given[2] is None:
+        if self.policy_text is None:
             return None
         issued, rules = self.list["issuedAt"], self.policy["log"]
         for moment, hours in (
@@ -1542,7 +1549,7 @@ class Verification:
             need(signed <= self.now + SKEW, "signed in the future")
             need(self.now < expires, f"expired at {expires}")
             need(
-                self.given[2] is None or self.now < signed + timedelta(days=self.policy["time"]["max_age_days"]),
+                self.policy_text is None or self.now < signed + timedelta(days=self.policy["time"]["max_age_days"]),
                 "too old for the policy",
             )
             if self.carry is not None and statement["subject"][0]["digest"]["sha256"] != self.revision:
@@ -1598,6 +1605,7 @@ class Verification:
         return f"independence: made by {len(made)} people, none of whom approves it. Judge the rest by the policy"
 
 
+HOLDS = {True: "holds, as far as was looked at", False: "does not hold"}
 STEPS = (
     "bundle",
     "signatures",
@@ -1625,6 +1633,29 @@ def verify(bundle, roots, policy=None, artifacts=None, now=None):
     return found
 
 
+def made_at(bundle, roots):
+    """When a bundle was made: when its newest checkpoint was witnessed, or as its list is dated. None if it is none.
+
+    The log is looked at as of the list's date: every limit that ends is behind it.
+    """
+    try:
+        payload = json.loads(bundle)["revocations"]["envelope"]["payload"]
+        issued = time(json.loads(base64.b64decode(payload))["predicate"]["issuedAt"], "issuedAt")
+    except (KeyError, TypeError, ValueError, RecursionError, Refused):
+        return None
+    procedure = Verification(bundle, roots, None, {}, issued)
+    try:
+        for number, name in enumerate(STEPS[:6], 1):
+            getattr(procedure, f"step_{number}_{name}")()
+    except Exception:  # noqa: BLE001 - what does not hold then is told by `verify` at that time
+        return issued
+    return max(issued, procedure.newest_at or issued)
+
+
+def moment(text):
+    return text if text == "made" else time(text, "--at")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("bundle", type=Path)
@@ -1632,13 +1663,17 @@ def main():
     parser.add_argument("--policy", type=Path)
     parser.add_argument("--artifact", action="append", default=[], metavar="NAME=FILE")
     parser.add_argument(
-        "--at", type=lambda text: time(text, "--at"), help="judge at this time, as 2026-01-31T12:00:00Z"
+        "--at", type=moment, help="judge at this time, as 2026-01-31T12:00:00Z, or as of when it was made: made"
     )
     options = parser.parse_args()
     try:
         artifacts = {name: Path(path) for name, _, path in (one.partition("=") for one in options.artifact)}
         policy = None if options.policy is None else options.policy.read_bytes()
-        steps = verify(options.bundle.read_bytes(), options.roots.read_bytes(), policy, artifacts, options.at)
+        bundle, roots = options.bundle.read_bytes(), options.roots.read_bytes()
+        made, now = made_at(bundle, roots), options.at or datetime.now(UTC)
+        if now == "made":
+            now = made or datetime.now(UTC)
+        steps = verify(bundle, roots, policy, artifacts, now)
     except OSError as error:
         print(f"countersign_verify: {error}", file=sys.stderr)
         return 2
@@ -1646,7 +1681,13 @@ def main():
         shown = "".join(letter if letter.isprintable() else "?" for letter in detail)
         print(f"{number:>2}  {({True: 'ok', False: 'REFUSED', None: '-'})[ok]:<7}  {name}: {shown}")
     holds = all(ok is not False for _, _, ok, _ in steps)
-    print("holds, as far as was looked at" if holds else "does not hold")
+    if not holds and made is not None and made < now:
+        then = verify(bundle, roots, policy, artifacts, made)
+        refused = next((f"refused at step {number}, {name}" for number, name, ok, _ in then if ok is False), None)
+        print(f"as of {made:%Y-%m-%dT%H:%M:%SZ}, when it was made: {refused or 'all of it held'}")
+    if options.at is not None:
+        print(f"judged as of {now:%Y-%m-%dT%H:%M:%SZ}; what was revoked since then is not in it")
+    print(HOLDS[holds])
     return 0 if holds else 1
 
 

@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     from evidence import Json
 
 _FAILED = 1
+_MADE = "made"
 _MAX_STATEMENT = 64 << 10
 _PAE = b"DSSEv1 28 application/vnd.in-toto+json "
 
 _Policy = Annotated[Path, typer.Option("--policy", help="The reviewer's policy file.")]
 _Roots = Annotated[Path, typer.Option("--roots", help="The roots file: whose keys count.")]
 _Now = Annotated[str | None, typer.Option("--at", help="Judge at this time instead of now, as 2026-01-31T12:00:00Z.")]
+_At = Annotated[
+    str | None, typer.Option("--at", help="Judge at this time instead of now, as 2026-01-31T12:00:00Z, or: made.")
+]
 _Format = Annotated[str, typer.Option(help="text or json.")]
 
 
@@ -100,12 +104,18 @@ def _signed(payload: bytes, key: Path | None, signer: str | None, public: Path |
 def verify_command(
     bundle: Annotated[Path, typer.Argument(help="The bundle's file.")],
     roots: _Roots,
-    policy: Annotated[Path | None, typer.Option("--policy", help="Judge it by this policy too.")] = None,
-    at: _Now = None,
+    policy: Annotated[
+        Path | None, typer.Option("--policy", help="Judge it by this policy; by default by what the bundle carries.")
+    ] = None,
+    at: _At = None,
     format: _Format = "text",  # noqa: A002 - the option's name
 ) -> None:
-    """Check what a bundle says of itself: signatures, people, log, times. Nothing is admitted by this."""
-    result = signoff.verify(bundle, roots, _moment(at), policy)
+    """Check what a bundle says of itself: signatures, people, policy, log, times. Nothing is admitted by this.
+
+    Of one that has become too old it says what it came to when it was made; --at made judges as of then.
+    """
+    moment = signoff.made_at(bundle, roots) if at == _MADE else _moment(at)
+    result = signoff.verify(bundle, roots, moment, policy)
     _finish(result, holds=result.holds, form=format)
 
 
@@ -124,7 +134,7 @@ def gate_command(  # noqa: PLR0913, PLR0917 - one argument an option
     report: Annotated[
         str | None, typer.Option("--report", help="Post the decision to this service; token in COUNTERSIGN_TOKEN.")
     ] = None,
-    at: _Now = None,
+    at: _At = None,
     format: _Format = "text",  # noqa: A002 - the option's name
     *,
     rollback: Annotated[
@@ -135,7 +145,9 @@ def gate_command(  # noqa: PLR0913, PLR0917 - one argument an option
     ] = False,
 ) -> None:
     """Say whether exactly this may go out: exit 0 yes, 1 no, with the step that failed. Needs no network."""
-    moment = _moment(at)
+    if at == _MADE and (bundle is None or not dry_run):
+        raise InputError("--at made asks what a --bundle came to once; that admits nothing now: add --dry-run")
+    moment = signoff.made_at(bundle, roots) if bundle is not None and at == _MADE else _moment(at)
     decider = Decider.of(gate_id, gate_key, vsa, report)
     if break_glass is not None and vsa is None and report is None and not dry_run:
         raise InputError("--break-glass is recorded or not done: give --gate-id, --gate-key, and --vsa or --report")
@@ -171,6 +183,10 @@ def _steps(result: signoff.GateResult) -> str:
         lines.append("admitted as a rollback" if result.rollback else "admitted")
     elif result.refused is not None:
         lines.append(f"refused at step {result.refused.number}, {result.refused.name}")
+        if result.as_made is not None:
+            held = result.as_made.refused
+            then = "all of it held" if held is None else f"refused at step {held.number}, {held.name}"
+            lines.append(f"as of {signoff.format_time(result.as_made.at)}, when it was made: {then}")
     else:
         lines.append("holds, as far as was looked at; nothing is admitted without repository and policy")
     return "\n".join(lines)

@@ -228,6 +228,19 @@ def refused_to_sign(house: House, run: Callable[..., Said], sign: tuple[Any, ...
         assert "either --key, or --signer" in run(*sign[:2], "--yes", "--repo", house.repository, *odd).err
 
 
+def ten_years_on(run: Callable[..., Said], bundle: Path, roots: Path, gate: tuple[object, ...]) -> None:
+    """The bundle is refused for its age, said to have held, and judged as of when it was made."""
+    old = run("verify", bundle, "--roots", roots, "--at", "2046-11-24T12:00:00Z")
+    assert (old.status, old.out.strip().splitlines()[-2]) == (1, "refused at step 7, freshness")
+    assert old.out.strip().endswith("when it was made: all of it held")
+    made = run("verify", bundle, "--roots", roots, "--at", "made")
+    assert (made.status, "as the bundle carries it" in made.out) == (0, True)
+    assert "add --dry-run" in run(*gate, "--at", "made").err
+    assert run(*gate, "--at", "made").status == 2
+    dry = run(*gate, "--at", "made", "--dry-run")
+    assert (dry.status, dry.out.strip().splitlines()[-2]) == (0, "admitted")
+
+
 @pytest.mark.sandbox
 def test_sign_verify_gate_and_log(house: House, client: TestClient, run: Callable[..., Said]) -> None:
     """The whole way: reviewed by the service, signed by ``countersign sign``, let through by ``countersign gate``."""
@@ -260,13 +273,16 @@ def test_sign_verify_gate_and_log(house: House, client: TestClient, run: Callabl
     through = run(*gate)
     assert (through.status, through.out.strip().splitlines()[-1]) == (0, "admitted")
     assert run("verify", bundle, "--roots", roots).status == 0
+    ten_years_on(run, bundle, roots, gate)
     assert run("log", "verify", "--log", data / "log", "--roots", roots).status == 0
     listed = run("log", "show", "--log", data / "log", "--roots", roots, "--format", "json").document
     kinds = ["trust", "panel", "evidence", "evidence", "evidence", "key", "signoff", "revocations"]
     assert [entry["type"] for entry in listed["entries"]] == kinds
     assert run("log", "prove", "0", "--log", data / "log", "--roots", roots).out.startswith("c2sp.org/tlog-proof@v1")
 
-    policy.write_text(policy.read_text(encoding="utf-8") + "# edited\n", encoding="utf-8")
+    signed_under = policy.read_text(encoding="utf-8")
+    policy.write_text(signed_under + "# edited\n", encoding="utf-8")
+    assert json.loads(reviews.bundle(1, 1))["policy"] == json.loads(bundle.read_bytes())["policy"] == signed_under
     refused = run(
         "gate", "--bundle", bundle, "--repo", mirror, "--policy", policy, "--roots", roots, "--format", "json"
     )

@@ -197,7 +197,9 @@ def of_sshsig(one: SshSignature) -> bytes:
 
 def of_bundle(one: Bundle) -> bytes:
     facts = [json.loads(of_model(document)) for document in one.facts.values()]
-    return build_bundle(one.revision, one.signoffs, facts, one.logged, one.revocations, one.carry, one.build, one.roots)
+    return build_bundle(
+        one.revision, one.signoffs, facts, one.logged, one.revocations, one.carry, one.build, one.roots, one.policy
+    )
 
 
 def approvals() -> tuple[tuple[bytes, ...], bytes]:

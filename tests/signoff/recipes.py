@@ -204,7 +204,14 @@ class Lane:
         logged = [world.logged[key] for key in sorted(world.needed)]
         world.bundle.write_bytes(
             assemble_bundle(
-                world.log, world.revision, signoffs, [world.facts()], logged, world.revocations(), build=build
+                world.log,
+                world.revision,
+                signoffs,
+                [world.facts()],
+                logged,
+                world.revocations(),
+                build=build,
+                policy=world.policy_text.encode() if world.carries_policy else None,
             )
         )
         world.policy.write_text(world.policy_text, encoding="utf-8")

@@ -543,6 +543,7 @@ def test_unsafe_evidence_never_passes(world: World) -> None:
 
 
 def test_verify_looks_at_the_bundle_alone_and_admits_nothing(world: World) -> None:
+    world.carries_policy = False
     world.write()
     result = verify(world.bundle, world.roots, NOW)
     assert result.holds

@@ -250,6 +250,7 @@ def test_the_envelope_of_another_log_is_refused(world: World) -> None:
 
 
 def test_without_a_policy_nothing_is_said_of_age(world: World) -> None:
+    world.carries_policy = False
     world.write()
     result = verify(world.bundle, world.roots, NOW + timedelta(days=20))
     assert result.holds

@@ -91,6 +91,7 @@ NAMES: dict[str, int | None] = {  # and the step at which both refuse
     "launched": 10,  # approved by who launched its training
     "build-launched": 10,  # a build launched by who approved its recipe
     "followed": None,  # under roots to which two updates lead from those that are given
+    "archived": None,  # which carries its policy
 }
 
 _spec = importlib.util.spec_from_file_location("countersign_verify", SCRIPT)
@@ -289,7 +290,8 @@ if os.environ.get("WRITE_VECTORS"):  # no test otherwise
 
     @pytest.mark.parametrize("name", NAMES)
     def test_write_the_vectors(world: World, name: str) -> None:
-        if name == "witnessed":
+        world.carries_policy = name == "archived"
+        if name in {"witnessed", "archived"}:
             world.witnessed()
         if name == "quantum":
             world.witnessed(ML_DSA_44_COSIGNATURE)
@@ -449,6 +451,10 @@ MUTATIONS: dict[str, Callable[[Any], object]] = {
         bundle.get("carry") and bundle["carry"].update(proof=bundle["revocations"]["proof"])
     ),
     "the new facts less": lambda bundle: bundle.get("carry") and bundle["facts"].pop(),
+    "null for the policy": lambda bundle: bundle.update(policy=None),
+    "a number for the policy": lambda bundle: bundle.update(policy=1),
+    "another policy": lambda bundle: bundle.update(policy=bundle.get("policy", "") + "# more\n"),
+    "a policy too long": lambda bundle: bundle.update(policy="x" * ((1 << 20) + 1)),
     "extra data": lambda bundle: bundle["signoffs"][0].update(
         proof=bundle["signoffs"][0]["proof"].replace("index ", "extra AAAA\nindex ")
     ),

@@ -134,6 +134,7 @@ class World:
     log: Log
     people: list[dict[str, Any]]
     policy_text: str = DEFAULT_POLICY
+    carries_policy: bool = True  # whether the bundle holds it, as the service's do
     service: MachineKey = field(default_factory=lambda: MachineKey(private_key(200)))
     revoked: list[Revoked] = field(default_factory=list)
     issued: datetime = NOW - timedelta(minutes=10)
@@ -380,7 +381,17 @@ class World:
         logged = [self.logged[key] for key in sorted(self.needed)]
         facts = facts or [self.facts()]
         self.bundle.write_bytes(
-            assemble_bundle(self.log, self.revision, signoffs, facts, logged, self.revocations(), carry, roots=roots)
+            assemble_bundle(
+                self.log,
+                self.revision,
+                signoffs,
+                facts,
+                logged,
+                self.revocations(),
+                carry,
+                roots=roots,
+                policy=self.policy_text.encode() if self.carries_policy else None,
+            )
         )
         self.policy.write_text(self.policy_text, encoding="utf-8")
         self.write_roots()
