@@ -55,6 +55,7 @@ from signoff import (
     envelope_from_raw,
     envelope_from_ssh,
     evidence_digests,
+    gate,
     pae,
     sign_with_ssh_key,
     verify,
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from signoff import Signoff
 
 VECTORS = Path(__file__).parent / "vectors"
+REPOSITORY = "repository.fast-export"  # what git fast-import makes the vector's repository of
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "verifier" / "countersign_verify.py"
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 NAMES: dict[str, int | None] = {  # and the step at which both refuse
@@ -92,6 +94,22 @@ NAMES: dict[str, int | None] = {  # and the step at which both refuse
     "build-launched": 10,  # a build launched by who approved its recipe
     "followed": None,  # under roots to which two updates lead from those that are given
     "archived": None,  # which carries its policy
+    "threshold": None,  # two people of two organisations, as its policy asks for
+    "threshold-people": None,  # one of them, and below that the policy's to ask: see GATES
+    "threshold-organizations": None,  # two people of one organisation
+    "threshold-person": 3,  # one person twice, with a key of their own each time
+    "threshold-key": 2,  # two people with one key
+    "lane-routine": None,  # one person, where nothing critical is touched
+    "lane-critical": None,  # one person, where something is
+    "lane-critical-met": None,  # two people of two organisations there
+}
+GATES: dict[str, tuple[int, str]] = {  # what else the whole gate refuses, with the repository: a requirement of step 10
+    "passkeys": (10, "keys"),  # of one of which there may be copies
+    "everything": (10, "safe-evidence"),
+    "rejected": (10, "no-rejection"),
+    "threshold-people": (10, "approvals"),
+    "threshold-organizations": (10, "approvals"),
+    "lane-critical": (10, "lane"),
 }
 
 _spec = importlib.util.spec_from_file_location("countersign_verify", SCRIPT)
@@ -272,6 +290,51 @@ def launched(world: World) -> list[dict[str, Any]]:
     return [world.facts(people=[("Ada Author", "ada@platform.example"), ("Rita-on-the-Cluster", "")])]
 
 
+LANES_OF_RISK = """
+[[lanes]]
+name = "critical"
+when = "touches('PATH')"
+people = 2
+organizations = 2
+
+[[lanes]]
+name = "routine"
+when = "true"
+people = 1
+organizations = 1
+"""
+
+
+def both(world: World) -> list[Signoff]:
+    return [world.sign(), world.sign(2, "rolf")]
+
+
+def asks_for_two(world: World) -> None:
+    for what in ("people", "organizations"):
+        assert f"\n{what} = 1 " in world.policy_text
+        world.policy_text = world.policy_text.replace(f"\n{what} = 1 ", f"\n{what} = 2 ", 1)
+
+
+def threshold(world: World, kind: str) -> list[Signoff]:
+    """A policy that asks for two people of two organisations, and what is not that."""
+    asks_for_two(world)
+    if kind == "organizations":
+        world.people[1]["organization"] = world.people[0]["organization"]
+    if kind == "key":
+        world.people[1]["keys"] = world.people[0]["keys"]
+        return [world.sign(), world.sign(1, "rolf")]
+    if kind == "person":
+        world.people[0]["keys"].append(world.key_entry(world.public_line(3)))
+        again = replace(world.validity(), nonce="nonce-of-rita-0123456789")
+        return [world.sign(), world.sign(3, "rita", validity=again)]
+    return [world.sign()] if kind == "people" else both(world)
+
+
+def lane_of_risk(world: World, path: str, make: Callable[[World], list[Signoff]]) -> list[Signoff]:
+    world.policy_text += LANES_OF_RISK.replace("PATH", path)
+    return make(world)
+
+
 SIGNOFFS: dict[str, Callable[[World], list[Signoff]]] = {
     "openssh": openssh,
     "ecdsa": ecdsa,
@@ -282,6 +345,14 @@ SIGNOFFS: dict[str, Callable[[World], list[Signoff]]] = {
         world.sign(2, "rolf", vote=Vote(Decision.REJECTED, "It lifts one source.")),
     ],
     "reader": reader,
+    "threshold": lambda world: threshold(world, ""),
+    "threshold-people": lambda world: threshold(world, "people"),
+    "threshold-organizations": lambda world: threshold(world, "organizations"),
+    "threshold-person": lambda world: threshold(world, "person"),
+    "threshold-key": lambda world: threshold(world, "key"),
+    "lane-routine": lambda world: lane_of_risk(world, "models/**", lambda one: [one.sign()]),
+    "lane-critical": lambda world: lane_of_risk(world, "*.py", lambda one: [one.sign()]),
+    "lane-critical-met": lambda world: lane_of_risk(world, "*.py", both),
     "nonce": lambda world: [world.sign(validity=world.validity()), world.sign(2, "rolf", validity=world.validity())],
 }
 
@@ -320,6 +391,14 @@ if os.environ.get("WRITE_VECTORS"):  # no test otherwise
         folder.mkdir(parents=True)
         for path in (world.bundle, world.policy, world.roots):
             shutil.copy(path, folder / path.name)
+        (folder / REPOSITORY).write_bytes(
+            subprocess.run(
+                ["git", "fast-export", "--show-original-ids", "HEAD"],
+                cwd=world.repository,
+                check=True,
+                capture_output=True,
+            ).stdout
+        )
 
 
 @pytest.fixture(params=NAMES)
@@ -336,6 +415,34 @@ def test_both_judge_a_vector_alike(vector: Path, request: pytest.FixtureRequest)
         step = by_gate(vector, bundle, now)
         assert step == by_itself(vector, bundle, now)
         assert step is not None
+
+
+@pytest.mark.parametrize("carried", [False, True])
+def test_the_whole_gate_judges_a_vector_with_its_repository_as_both_do(
+    vector: Path, request: pytest.FixtureRequest, *, carried: bool
+) -> None:
+    """What a repository adds to the vectors: they are of it, and the policy's thresholds and lanes are asked for."""
+    name = request.node.callspec.params["vector"]
+    repository, model = vector / "repository", vector / "model.npz"
+    subprocess.run(["git", "init", "-q", "--bare", repository], check=True)
+    with (vector / REPOSITORY).open("rb") as stream:
+        subprocess.run(["git", "fast-import", "--quiet"], cwd=repository, stdin=stream, check=True)
+    model.write_bytes(b"large model" * 100)
+    if carried:  # by the bundle, beside the deployer's file
+        document = json.loads((vector / "bundle.json").read_bytes())
+        document["policy"] = (vector / "policy.toml").read_text(encoding="utf-8")
+        (vector / "bundle.json").write_bytes(canonical(document))
+    files = (vector / "policy.toml", vector / "roots.json", NOW)
+    result = gate(vector / "bundle.json", repository, {"model": model}, *files)
+    expected = GATES.get(name, (NAMES[name], ""))
+    assert (None if result.refused is None else result.refused.number) == expected[0], result.steps
+    assert result.admitted is (expected[0] is None)
+    if name in GATES:
+        assert expected[1] in {one.name for one in result.requirements if not one.state.met}
+    model.write_bytes(b"other model" * 100)
+    refused = gate(vector / "bundle.json", repository, {"model": model}, *files).refused
+    assert refused is not None
+    assert refused.number == min(expected[0] or 5, 5)
 
 
 def signature_of(document: Any) -> Any:
