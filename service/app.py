@@ -71,7 +71,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.accounts.enrol(
         Person(settings.reviewer_id, settings.reviewer_name, settings.reviewer_organization, "reviewer")
     )
-    app.state.reviews = Reviews(context, on_change=worker.tell)
+    app.state.reviews = Reviews(context, on_change=worker.wake)
     app.include_router(webhooks.router)
     app.include_router(api.router)
     app.include_router(doors)

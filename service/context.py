@@ -10,10 +10,11 @@ from diffing import read_rules
 from evidence import InputError, NotFoundError, sha256_hex
 from service.ci_tokens import read_keys
 from service.database import Database
+from service.github_app import app_key
 from service.leases import exclusive
 from service.settings import read_endpoints, read_platforms
 from service.store import EvidenceStore
-from service.tidings import events, writer
+from service.tidings import Writer, events
 from service.webhooks import signing_key
 
 if TYPE_CHECKING:
@@ -47,11 +48,14 @@ class Context:
         database.migrate()
         platforms = read_platforms(settings.platforms_file)
         endpoints = _endpoints(settings)
-        database.on_move(writer(endpoints, settings.url))
+        database.on_move(Writer(endpoints, platforms, settings.url))
         context = Context(settings, platforms, database, EvidenceStore(data / "evidence"), endpoints)
         for path in {context.rules(platform.name) for platform in platforms}:
             if path is not None:
                 read_rules(path)  # a mistake in them is said now, not at the next review
+        for platform in platforms:
+            if platform.app_key is not None:
+                app_key(platform.app_key)
         for entry in (entry for platform in platforms for entry in platform.ci):
             if entry.jwks is not None:
                 read_keys(entry.jwks)

@@ -10,16 +10,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 import time
 from typing import TYPE_CHECKING
 
 import structlog
 
 from evidence import VERSION, CountersignError
-from service import outbox, tidings
+from service import outbox, statuses, tidings
 from service.arrivals import now
 from service.outbox import TAKEN, Attempt, Fate, Tried
-from service.outward import answered
+from service.outward import answered, asked_wait
 from service.webhooks import signing_key
 
 if TYPE_CHECKING:
@@ -68,6 +69,11 @@ def _send(context: Context, message: OutboxRow) -> Attempt:
         endpoint = next((one for one in context.endpoints if one.name == name), None)
         if endpoint is not None:
             return post(endpoint, message.message_id, message.body.encode())
+    if f"{kind}:" == tidings.HOST and any(one.name == name for one in context.platforms):
+        about = json.loads(message.body)["id"]
+        if message.event == tidings.ANSWER:
+            return statuses.answer(context, about)
+        return statuses.post(context, about)
     return Attempt(Tried.REFUSED, f"{message.destination} is no longer configured")
 
 
@@ -107,5 +113,4 @@ def judged(answer: httpx2.Response, *, refused: frozenset[int]) -> Attempt:
     reason = f"HTTP {answer.status_code}"
     if answer.status_code in refused:
         return Attempt(Tried.REFUSED, reason)
-    asked = answer.headers.get("retry-after", "").strip()
-    return Attempt(Tried.AGAIN, reason, float(asked) if asked.isascii() and asked.isdigit() and len(asked) < 7 else 0.0)  # noqa: PLR2004 - days
+    return Attempt(Tried.AGAIN, reason, asked_wait(answer))

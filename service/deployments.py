@@ -35,6 +35,35 @@ class Deployment:
     run: int
     asked_at: datetime
     answer: Answer
+    sent: str | None = None  # what the code host was told and has taken
+
+
+def one(database: Database, deployment_id: int) -> Deployment | None:
+    """One question, as it would be answered now; None if there is none."""
+    with database.read() as session:
+        row = session.get(DeploymentRow, deployment_id)
+        if row is None:
+            return None
+        states = session.scalars(
+            select(RevisionRow.state)
+            .join(Change, Change.id == RevisionRow.change_id)
+            .where(
+                Change.platform == row.platform,
+                Change.repository == row.repository,
+                RevisionRow.head_commit == row.head_commit,
+            )
+        )
+        answer = _answer({State(state) for state in states})
+    return Deployment(
+        row.platform,
+        row.repository,
+        row.environment,
+        row.head_commit,
+        row.run,
+        row.asked_at,
+        answer,
+        row.answer_sent,
+    )
 
 
 def listed(
@@ -64,6 +93,7 @@ def listed(
             row.run,
             row.asked_at,
             _answer(states.get((row.platform, row.repository, row.head_commit), set())),
+            row.answer_sent,
         )
         for row in rows
     ]

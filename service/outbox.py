@@ -89,6 +89,13 @@ def put(session: Session, destination: str, subject: str, event: str, body: str,
     return row
 
 
+def waits(session: Session, destination: str, subject: str) -> bool:
+    """Whether a message for a subject waits at a destination."""
+    same = (OutboxRow.destination == destination) & (OutboxRow.subject == subject)
+    found = select(OutboxRow.id).where(same, OutboxRow.state == Fate.WAITING.value)
+    return session.scalar(found.limit(1)) is not None
+
+
 def due(database: Database, moment: datetime) -> list[str]:
     """The destinations for which a message is due."""
     waiting = (OutboxRow.state == Fate.WAITING.value) & (OutboxRow.due_at <= moment)

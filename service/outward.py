@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import json
 import socket
 import ssl
 import threading
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx2
@@ -28,6 +30,8 @@ MAX_DOCUMENT = 4 << 20
 _TIMEOUT = httpx2.Timeout(10.0)
 _ASKING = 60.0  # seconds for a question, answer read
 _OK = 200
+_WITH_DOCUMENT = frozenset({200, 201})
+_DIGITS = 8
 _REDIRECTS = range(300, 400)
 _WITHIN = tuple(ipaddress.ip_network(one) for one in ("64:ff9b::/96", "2002::/16", "2001::/32"))  # carry IPv4 inside
 
@@ -170,3 +174,36 @@ def read_json(answer: httpx2.Response, url: str) -> Json:
         if len(body) > MAX_DOCUMENT:
             raise TooLargeError(f"{url[:200]}: over the limit of {MAX_DOCUMENT} bytes")
     return parse_json(bytes(body), url[:200])
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanged:
+    """What was answered: its status, its JSON document (None where it has none), and the wait that it asks for."""
+
+    status: int
+    document: Json
+    wait: float
+
+
+def exchanged(method: str, url: str, document: Json, *, headers: Mapping[str, str], private: bool = False) -> Exchanged:
+    """Ask or tell an API by JSON. Of what failed, and of what is no JSON, there is no document.
+
+    Raises:
+        UnansweredError, InputError: as `answered`, or an answer of 200 or 201 that is no JSON.
+        TooLargeError: over ``MAX_DOCUMENT``.
+    """
+    content = None if document is None else json.dumps(document).encode()
+    more = {} if content is None else {"Content-Type": "application/json"}
+    with answered(
+        url, method=method, content=content, headers={**headers, **more}, private=private, seconds=_ASKING
+    ) as answer:
+        wait = asked_wait(answer)
+        if answer.status_code not in _WITH_DOCUMENT:
+            return Exchanged(answer.status_code, None, wait)
+        return Exchanged(answer.status_code, read_json(answer, url), wait)
+
+
+def asked_wait(answer: httpx2.Response) -> float:
+    """The seconds that ``Retry-After`` asks for; 0 without it. Its other form, a date, is not read."""
+    text = answer.headers.get("retry-after", "").strip()
+    return float(text) if text.isascii() and text.isdigit() and len(text) < _DIGITS else 0.0

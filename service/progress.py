@@ -243,6 +243,12 @@ def let_through(database: Database, revision_id: int) -> bool:
         return session.scalar(found.limit(1)) is not None
 
 
+def public_audit(database: Database, revision_id: int) -> str | None:
+    """The digest of what a submitter may see of a revision's audit; None until there is one."""
+    with database.read() as session:
+        return session.get_one(RevisionRow, revision_id).public_digest
+
+
 def status_posted(database: Database, revision_id: int) -> str | None:
     """The status that the code host last took."""
     with database.read() as session:

@@ -95,9 +95,9 @@ __all__ = [
 
 
 class Reviews:
-    """The seam between storage and what is shown. ``on_change`` is told the id of a revision that was signed."""
+    """The seam between storage and what is shown. ``on_change`` is told that there may be something to do."""
 
-    def __init__(self, context: Context, *, on_change: Callable[[int], None]) -> None:
+    def __init__(self, context: Context, *, on_change: Callable[[], None]) -> None:
         self._context = context
         self._on_change = on_change
 
@@ -171,7 +171,7 @@ class Reviews:
     def let_through(self, change_id: int, n: int, person: Person) -> None:
         """Have a revision from a fork reviewed. NotFoundError, or ConflictError if it does not wait for that."""
         arrivals.approve(self._context.database, change_id, n, person.id)
-        self._on_change(judgement.find(self._context, change_id, n).id)
+        self._on_change()
 
     def mark_viewed(self, change_id: int, n: int, path: str, *, person: Person, viewed: bool) -> None:
         """Mark a file as viewed by this person, or not. NotFoundError if the change does not touch it."""
@@ -258,7 +258,7 @@ class Reviews:
         else:
             given = signing.passkey_envelope(self._context, change_id, n, person, nonce, passkey or {})
         index = signing.sign_off(self._context, change_id, n, person, given)
-        self._on_change(judgement.find(self._context, change_id, n).id)
+        self._on_change()
         return index
 
     def passkey_scope(self) -> PasskeyScope | None:

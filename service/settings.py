@@ -160,6 +160,8 @@ class Platform(BaseModel):
     ci: tuple[CiIssuer, ...] = ()
     api_base: str | None = None
     api_token: SecretStr | None = None
+    app_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")] | None = None
+    app_key: Path | None = None
     panel: Path
     rules: Path | None = None
     wheels: Path | None = None
@@ -168,6 +170,14 @@ class Platform(BaseModel):
     provenance_keys: Path | None = None
     allowed_signers: Path | None = None
     openpgp_keyring: Path | None = None
+
+    @model_validator(mode="after")
+    def _whole_app(self) -> Platform:
+        if (self.app_id is None) != (self.app_key is None) or (self.app_id is not None and self.api_base is None):
+            raise ValueError("a GitHub App needs app_id, app_key and api_base")
+        if self.app_id is not None and self.code_host not in {None, "github"}:
+            raise ValueError("app_id and app_key are for GitHub")
+        return self
 
     @model_validator(mode="after")
     def _usable(self) -> Platform:
@@ -289,5 +299,5 @@ def _paths(folder: Path, platform: Platform) -> dict[str, Path | None]:
     paths = {"panel": platform.panel, "rules": platform.rules, "wheels": platform.wheels}
     paths |= {"provenance_keys": platform.provenance_keys, "allowed_signers": platform.allowed_signers}
     paths |= {"openpgp_keyring": platform.openpgp_keyring}
-    paths |= {"artifacts": platform.artifacts}
+    paths |= {"artifacts": platform.artifacts, "app_key": platform.app_key}
     return {name: folder / path if path is not None else None for name, path in paths.items()}

@@ -1,47 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reporting back: a commit status at the code host, as GitHub's API takes it.
+"""Reporting back to code hosts: where a revision stands, as a check run of a GitHub App or a commit status.
 
-https://docs.github.com/en/rest/commits/statuses#create-a-commit-status
+https://docs.github.com/en/rest/commits/statuses, https://docs.gitlab.com/api/commits/#set-the-pipeline-status-of-a-commit
+and Gitea's API, which takes what GitHub's does. Messages come out of the outbox, one at a time for a platform.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-import httpx2
-import structlog
-
-from evidence import CountersignError, Verdict
-from service import builds, progress
+from evidence import NotFoundError, Verdict
+from service import builds, check_runs, deployments, github_app, outbox, progress, tidings
+from service.arrivals import now
+from service.database import Change, DeploymentRow, RevisionRow
 from service.life import State
+from service.outbox import TAKEN, Attempt, Tried
+from service.outward import Exchanged, exchanged
+from service.webhooks import api_headers
 
 if TYPE_CHECKING:
     from service.context import Context
     from service.progress import Job
+    from service.settings import Platform
 
 CONTEXT = "countersign/review"
-ATTEMPTS = 12
-MAX_WAIT = 600.0
 MAX_DESCRIPTION = 140  # GitHub refuses longer ones
-_TIMEOUT = httpx2.Timeout(10.0)
-_CLIENT_ERROR = 400
-_SERVER_ERROR = 500
-_TRY_AGAIN = frozenset({403, 408, 409, 425, 429})  # 403 is how GitHub says "rate limit"
-
-log = structlog.get_logger("countersign")
-
-
-class Outcome(StrEnum):
-    """What became of an attempt to post."""
-
-    POSTED = "posted"
-    UNCHANGED = "unchanged"
-    NOT_CONFIGURED = "not configured"
-    REFUSED = "refused"
-    RETRY = "retry"
+_TAKEN = frozenset({200, 201, 204})
+_NEVER = frozenset({400, 405, 410, 413, 422})  # another attempt would not change that
+_UNAUTHENTICATED = 401
+_BAD_REQUEST = 400
+_GITLAB = {"pending": "pending", "success": "success", "failure": "failed", "error": "failed"}
+_CONCLUSIONS = {"pending": None, "success": "success", "failure": "failure", "error": "failure"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,82 +80,136 @@ def _said(context: Context, job: Job) -> Status:
     return _COUNTERSIGNED if build is not None and build.counts else status_of(job)
 
 
-def wait(first: float, attempt: int) -> float:
-    """Seconds before attempt ``attempt + 1``: doubling, to ten minutes at most."""
-    return float(min(MAX_WAIT, first * 2**attempt))
+def post(context: Context, revision_id: int) -> Attempt:
+    """Report where a revision stands now, once; what was reported before is not reported again.
 
+    A commit has one status: of several revisions of a change with the same head, the latest one's.
 
-def post(context: Context, revision_id: int) -> Outcome:
-    """Post the status a revision has now, once; a status posted before is not posted again.
-
-    A commit has one status: of several revisions with the same head, the latest one's.
-
-    One at a time on a data folder, so that an older status cannot overtake a newer one.
+    Raises:
+        UnansweredError, InputError, TooLargeError: as `outward.exchanged`.
+        NotFoundError: the platform is not configured any more.
     """
-    with context.exclusive("posting"):
-        job = progress.job(context.database, revision_id)
-        if progress.reviewed_again(context.database, job):
-            return Outcome.UNCHANGED
-        status = _said(context, job)
-        if progress.status_posted(context.database, revision_id) == _text(status):
-            return Outcome.UNCHANGED
-        try:
-            outcome = _send(context, job, status)
-        except CountersignError:
-            return Outcome.NOT_CONFIGURED
-        if outcome is Outcome.POSTED:
-            progress.set_status_posted(context.database, revision_id, _text(status))
-        return outcome
+    job = progress.job(context.database, revision_id)
+    if progress.reviewed_again(context.database, job):
+        return TAKEN
+    status = _said(context, job)
+    if progress.status_posted(context.database, revision_id) == _text(status):
+        return TAKEN
+    platform = context.platform(job.platform)
+    if platform.api_base is None:
+        return TAKEN
+    attempt = _check(context, platform, job, status) if platform.app_id else _status(context, platform, job, status)
+    if attempt is TAKEN:
+        progress.set_status_posted(context.database, revision_id, _text(status))
+    return attempt
 
 
-def outstanding(context: Context) -> set[int]:
-    """The revisions whose code host has not taken the status that they have now, superseded ones aside.
+def answer(context: Context, deployment_id: int) -> Attempt:
+    """Answer a code host's question whether a commit may be deployed, once somebody has decided.
 
-    A process that was killed, or a code host that was gone for too long, leaves them behind.
+    Raises:
+        UnansweredError, InputError, NotFoundError: as `post`.
     """
-    reporting = {
-        platform.name
-        for platform in context.platforms
-        if platform.api_base is not None and platform.code_host != "gitlab"
-    }
-    return {
+    found = deployments.one(context.database, deployment_id)
+    if found is None or found.answer in {"waiting", found.sent}:
+        return TAKEN
+    platform = context.platform(found.platform)
+    where = f"{_api(platform)}/repos/{quote(found.repository)}/actions/runs/{found.run}/deployment_protection_rule"
+    words = "Signed off by a reviewer" if found.answer == "approved" else "A reviewer has refused this commit"
+    body = {"environment_name": found.environment, "state": found.answer, "comment": words}
+    headers = github_app.headers(platform, found.repository)
+    told = exchanged("POST", where, body, headers=headers, private=platform.allow_local)
+    attempt = _judged(platform, found.repository, told.status, told.wait)
+    if attempt is TAKEN:
+        with context.database.write() as session:
+            session.get_one(DeploymentRow, deployment_id).answer_sent = found.answer
+    return attempt
+
+
+def remind(context: Context) -> int:
+    """Write messages for the revisions whose code host has not taken the status that they have now; returns how many.
+
+    Superseded ones aside. What an earlier version, or an outbox that was given up or lost, has left behind.
+    """
+    reporting = {platform.name for platform in context.platforms if platform.api_base is not None}
+    missing = [
         job.revision_id
         for job, posted in progress.concluded(context.database, reporting)
         if posted != _text(_said(context, job))
-    }
+    ]
+    for revision_id in missing:
+        with context.database.write() as session:
+            row = session.get_one(RevisionRow, revision_id)
+            change = session.get_one(Change, row.change_id)
+            if not outbox.waits(session, tidings.host(change.platform), tidings.commit(row)):
+                tidings.report(session, row, change, now())
+    return len(missing)
 
 
 def _text(status: Status) -> str:
     return f"{status.state}: {status.description}"
 
 
-def _send(context: Context, job: Job, status: Status) -> Outcome:
-    platform = context.platform(job.platform)
-    if platform.api_base is None or platform.code_host == "gitlab":
-        return Outcome.NOT_CONFIGURED
-    headers = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
-    if platform.api_token is not None:
-        headers["Authorization"] = f"Bearer {platform.api_token.get_secret_value()}"
-    url = f"{platform.api_base.rstrip('/')}/repos/{quote(job.repository)}/statuses/{job.head_commit}"
-    body = {
-        "state": status.state,
-        "description": status.description,
-        "context": CONTEXT,
-        "target_url": f"{context.settings.url}/changes/{job.change_id}/revisions/{job.n}",
-    }
-    try:
-        with (
-            httpx2.Client(timeout=_TIMEOUT, follow_redirects=False, trust_env=False) as client,
-            client.stream("POST", url, json=body, headers=headers) as answer,
-        ):
-            code = answer.status_code  # what else it says is not read: it need not end
-    except httpx2.HTTPError as error:
-        log.warning("status not posted", revision=job.revision_id, reason=type(error).__name__)
-        return Outcome.RETRY
-    if code >= _SERVER_ERROR or code in _TRY_AGAIN:
-        log.warning("status not posted", revision=job.revision_id, reason=f"HTTP {code}")
-        return Outcome.RETRY
-    if code >= _CLIENT_ERROR:
-        log.warning("status refused", revision=job.revision_id, reason=f"HTTP {code}")
-        return Outcome.REFUSED
-    return Outcome.POSTED
+def _api(platform: Platform) -> str:
+    if platform.api_base is None:
+        raise NotFoundError(f"platform {platform.name} has no api_base any more")
+    return platform.api_base.rstrip("/")
+
+
+def _url(context: Context, job: Job) -> str:
+    return f"{context.settings.url}/changes/{job.change_id}/revisions/{job.n}"
+
+
+def _check(context: Context, platform: Platform, job: Job, status: Status) -> Attempt:
+    url = _url(context, job)
+    diff = context.store.get_json(job.diff_digest) if job.diff_digest else None
+    public = progress.public_audit(context.database, job.revision_id)
+    ended = job.state is not State.HELD and status.state != "pending"
+    check = check_runs.Check(
+        name=CONTEXT,
+        head=job.head_commit,
+        external_id=f"{job.change_id}/{job.n}",
+        url=url,
+        conclusion="cancelled" if job.state is State.SUPERSEDED else _CONCLUSIONS[status.state],
+        title=status.description,
+        summary=check_runs.summary(job.verdict, diff, context.store.get_json(public) if public else None, url),
+        annotations=check_runs.noted(diff) if diff is not None and ended else (),
+    )
+    headers = github_app.headers(platform, job.repository)
+    code, wait = check_runs.publish(_api(platform), job.repository, check, headers, private=platform.allow_local)
+    return _judged(platform, job.repository, code, wait)
+
+
+def _status(context: Context, platform: Platform, job: Job, status: Status) -> Attempt:
+    headers = api_headers(platform)
+    if platform.code_host == "gitlab":
+        project = f"{_api(platform)}/projects/{quote(job.repository, safe='')}"
+        where = f"{project}/statuses/{job.head_commit}"
+        body = {"state": _GITLAB[status.state], "name": CONTEXT}
+    else:
+        where = f"{_api(platform)}/repos/{quote(job.repository)}/statuses/{job.head_commit}"
+        body = {"state": status.state, "context": CONTEXT}
+    body |= {"description": status.description, "target_url": _url(context, job)}
+    told = exchanged("POST", where, body, headers=headers, private=platform.allow_local)
+    if told.status == _BAD_REQUEST and platform.code_host == "gitlab" and _has(platform, job, body, headers):
+        return TAKEN  # GitLab refuses a state that the commit has already
+    return _judged(platform, job.repository, told.status, told.wait)
+
+
+def _has(platform: Platform, job: Job, body: dict[str, str], headers: dict[str, str]) -> bool:
+    """Whether GitLab's commit has this status as its newest of our name."""
+    project = f"{_api(platform)}/projects/{quote(job.repository, safe='')}"
+    where = f"{project}/repository/commits/{job.head_commit}/statuses?name={quote(CONTEXT, safe='')}"
+    told: Exchanged = exchanged("GET", where, None, headers=headers, private=platform.allow_local)
+    listed = told.document if isinstance(told.document, list) else []
+    return any(
+        isinstance(one, dict) and one.get("name") == CONTEXT and one.get("status") == body["state"] for one in listed
+    )
+
+
+def _judged(platform: Platform, repository: str, code: int, wait: float) -> Attempt:
+    if code in _TAKEN:
+        return TAKEN
+    if code == _UNAUTHENTICATED and platform.app_id is not None:
+        github_app.forget(platform, repository)
+    return Attempt(Tried.REFUSED if code in _NEVER else Tried.AGAIN, f"HTTP {code}", wait)

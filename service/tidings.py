@@ -10,23 +10,28 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import select
+
 from service import outbox
 from service.arrivals import now
-from service.database import Change, IncidentRow, RevisionRow
+from service.database import Change, DeploymentRow, IncidentRow, RevisionRow
 from service.life import State
 from signoff import format_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from sqlalchemy.orm import Session
 
     from evidence import Json
-    from service.settings import Endpoint
+    from service.settings import Endpoint, Platform
 
 WEBHOOK = "webhook:"
+HOST = "host:"
+REPORT, ANSWER = "report", "answer"
 _ON_THE_WAY = frozenset({State.DIFFED, State.AUDITED})  # nobody acts on them
+_DECIDED = frozenset({State.SIGNED, State.REJECTED, State.REVOKED})
 OPENED, SETTLED = "incident.opened", "incident.settled"
 
 
@@ -35,19 +40,58 @@ def events() -> frozenset[str]:
     return frozenset(f"revision.{state.value}" for state in State if state not in _ON_THE_WAY) | {OPENED, SETTLED}
 
 
-def writer(endpoints: Sequence[Endpoint], url: str) -> Callable[[Session, list[Any]], None]:
+def host(platform: str) -> str:
+    """The destination that is a platform's code host."""
+    return f"{HOST}{platform}"
+
+
+def commit(row: RevisionRow) -> str:
+    """What a code host is told about: the head commit of a change."""
+    return f"{row.change_id}/{row.head_commit}"
+
+
+def report(session: Session, row: RevisionRow, change: Change, moment: datetime) -> None:
+    """Have a code host told where a revision stands; what that is, is read when it is told."""
+    outbox.put(session, host(change.platform), commit(row), REPORT, json.dumps({"id": row.id}), moment)
+
+
+def _answers(session: Session, rows: Iterable[DeploymentRow], moment: datetime) -> None:
+    for row in rows:
+        body = json.dumps({"id": row.id})
+        outbox.put(session, host(row.platform), f"deployment/{row.id}", ANSWER, body, moment)
+
+
+class Writer:
     """What writes the messages for rows that were moved; ``url`` is the service's own address."""
 
-    def moved(session: Session, rows: list[Any]) -> None:
+    def __init__(self, endpoints: Sequence[Endpoint], platforms: Sequence[Platform], url: str) -> None:
+        self._endpoints = endpoints
+        self._reporting = {one.name for one in platforms if one.api_base is not None}
+        self._answering = {one.name for one in platforms if one.app_id is not None}
+        self._url = url
+
+    def __call__(self, session: Session, rows: list[Any]) -> None:
+        """Write them, within the transaction."""
         moment = now()
         for row in rows:
             if isinstance(row, RevisionRow) and State(row.state) not in _ON_THE_WAY:
-                _revision(session, row, moment)
+                self._revision(session, row, moment)
             elif isinstance(row, IncidentRow):
-                _incident(session, row, moment)
+                self._incident(session, row, moment)
+            elif isinstance(row, DeploymentRow) and row.platform in self._answering:
+                _answers(session, [row], moment)
 
-    def _revision(session: Session, row: RevisionRow, moment: datetime) -> None:
+    def _revision(self, session: Session, row: RevisionRow, moment: datetime) -> None:
         change = session.get_one(Change, row.change_id)
+        if change.platform in self._reporting:
+            report(session, row, change, moment)
+        if change.platform in self._answering and State(row.state) in _DECIDED:
+            asked = select(DeploymentRow).where(
+                DeploymentRow.platform == change.platform,
+                DeploymentRow.repository == change.repository,
+                DeploymentRow.head_commit == row.head_commit,
+            )
+            _answers(session, session.scalars(asked).all(), moment)
         data = {
             "platform": change.platform,
             "repository": change.repository,
@@ -59,22 +103,22 @@ def writer(endpoints: Sequence[Endpoint], url: str) -> Callable[[Session, list[A
             "state": State(row.state).value,
             "verdict": row.verdict,
             "error": row.error_class,
-            "url": f"{url}/changes/{change.id}/revisions/{row.n}",
+            "url": f"{self._url}/changes/{change.id}/revisions/{row.n}",
         }
-        _tell(session, f"revision.{State(row.state).value}", f"revision/{row.id}", data, moment, change.platform)
+        self._tell(session, f"revision.{State(row.state).value}", f"revision/{row.id}", data, moment, change.platform)
 
-    def _incident(session: Session, row: IncidentRow, moment: datetime) -> None:
+    def _incident(self, session: Session, row: IncidentRow, moment: datetime) -> None:
         event = OPENED if row.settled_at is None else SETTLED
-        data = {"kind": row.kind, "subject": row.subject, "log_entry": row.log_index, "url": f"{url}/log"}
-        _tell(session, event, f"incident/{row.kind}/{row.subject}", data, moment, None)
+        data = {"kind": row.kind, "subject": row.subject, "log_entry": row.log_index, "url": f"{self._url}/log"}
+        self._tell(session, event, f"incident/{row.kind}/{row.subject}", data, moment, None)
 
-    def _tell(session: Session, event: str, subject: str, data: Json, moment: datetime, platform: str | None) -> None:
+    def _tell(
+        self, session: Session, event: str, subject: str, data: Json, moment: datetime, platform: str | None
+    ) -> None:
         body = json.dumps({"type": event, "timestamp": format_time(moment), "data": data}, separators=(",", ":"))
-        for endpoint in endpoints:
+        for endpoint in self._endpoints:
             if _wants(endpoint, event, platform):
                 outbox.put(session, f"{WEBHOOK}{endpoint.name}", subject, event, body, moment)
-
-    return moved
 
 
 def _wants(endpoint: Endpoint, event: str, platform: str | None) -> bool:

@@ -47,8 +47,8 @@ _DISPATCH_SECONDS = 1.0
 _EXPIRY_EVERY = timedelta(minutes=1)
 _DEAD_SECONDS = 5.0
 _REVIEWS_AT_ONCE = 8  # most of them wait for an audit
-_POSTS_AT_ONCE = 8
 _DESTINATIONS_AT_ONCE = 8
+_OUT_OF_THE_OUTBOX = ("deliver", "report")  # what they were to tell is there; the latter is an earlier version's
 _UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
 _GIVEN_UP = ReviewError(
     "given-up",
@@ -72,7 +72,6 @@ class Worker:
         self._context = context
         self._wake = threading.Event()
         self._stop = threading.Event()
-        self._untold: set[int] = set()
         self._expired_at: datetime | None = None
         self._dbos: DBOS | None = None
         self._lease: Lease | None = None
@@ -137,23 +136,14 @@ class Worker:
         audits = settings.concurrency
         DBOS.register_queue(workflows.AUDITS, worker_concurrency=audits, polling_interval_sec=_POLL_SECONDS)
         DBOS.register_queue(workflows.REVIEWS, worker_concurrency=_REVIEWS_AT_ONCE, polling_interval_sec=_POLL_SECONDS)
-        DBOS.register_queue(workflows.STATUSES, worker_concurrency=_POSTS_AT_ONCE, polling_interval_sec=_POLL_SECONDS)
         at_once = _DESTINATIONS_AT_ONCE
         DBOS.register_queue(workflows.OUTBOX, worker_concurrency=at_once, polling_interval_sec=_POLL_SECONDS)
         self._begin_anew(lease)
         self._give_up()
-        self._untold |= statuses.outstanding(self._context)
+        statuses.remind(self._context)
 
     def wake(self) -> None:
         """Something has arrived."""
-        self._wake.set()
-
-    def tell(self, revision_id: int) -> None:
-        """Have the status posted that a revision has now. Raises nothing: what signs off does not wait for a code host.
-
-        One that a killed process did not get to is found again at the next start.
-        """
-        self._untold.add(revision_id)
         self._wake.set()
 
     def drain(self, seconds: float) -> bool:
@@ -197,27 +187,17 @@ class Worker:
                 session.get_one(RevisionRow, revision_id).dispatched_at = now()
         return len(waiting)
 
-    def _tell(self) -> None:
-        while self._untold:
-            revision_id = self._untold.pop()  # before the status is read, so that a later move is told too
-            try:
-                workflows.tell(revision_id, f"moved-{now().timestamp()}")
-            except BaseException:
-                self._untold.add(revision_id)
-                raise
-
     def _dispatch_forever(self) -> None:
         while not self._stop.is_set():
             self._wake.clear()
             try:
-                self._tell()
                 if self._context.settings.work and self._lease is not None:
                     self._relieve(self._lease)
                     if self._lease.leads():
                         self._lead()
             except Exception as error:  # noqa: BLE001 - tried again a second later, whatever it was
                 log.warning(
-                    "arrivals, statuses or the revocation list not handed over yet",
+                    "arrivals, reports or the revocation list not handed over yet",
                     reason=f"{type(error).__name__}: {error}",
                 )
             self._wake.wait(timeout=_DISPATCH_SECONDS)
@@ -227,7 +207,6 @@ class Worker:
         self.dispatch()
         self._expire()
         builds.finish(self._context)
-        self._tell()
         for destination in outbox.due(self._context.database, now()):
             workflows.hand_over(destination)
         if ledger.due(self._context):
@@ -250,13 +229,12 @@ class Worker:
         DBOS._recover_pending_workflows([name])  # noqa: SLF001 - DBOS's own conductor calls it; there is no other way
         self._begin_anew(lease, name)
         steps.empty_work(self._context, name)
-        self._untold |= statuses.outstanding(self._context)
 
     def _expire(self) -> None:
         """Once a minute: what ran out is told as expired, and rollouts and owed reviews that are missing are found."""
         if self._expired_at is None or now() - self._expired_at >= _EXPIRY_EVERY:
             self._expired_at = now()
-            self._untold |= set(expiry.expire(self._context, now()))
+            expiry.expire(self._context, now())
             incidents.look(self._context, now())
             later_reviews.look(self._context, now())
             outbox.tidy(self._context.database, now())
@@ -273,7 +251,7 @@ class Worker:
                 waits = status.status != "PENDING"
                 if status.app_version == workflows.VERSION or (others if waits else status.executor_id in others):
                     continue
-                if status.name == workflows.deliver.__name__:  # what it was to try is in the outbox
+                if status.name in _OUT_OF_THE_OUTBOX:
                     DBOS.delete_workflow(status.workflow_id)
                     continue
                 revision_id = _revision_of(status)
@@ -281,7 +259,6 @@ class Worker:
                     ended = not progress.begin_again(self._context.database, revision_id)
                     if ended:
                         self._after_review(revision_id)
-                self._untold.add(revision_id)
                 DBOS.delete_workflow(status.workflow_id)
 
     def _after_review(self, revision_id: int) -> None:

@@ -2,8 +2,8 @@
 """Reviews as durable workflows (DBOS): a killed process goes on at the step it was in.
 
 ``arrival`` is keyed by host, repository and head commit; ``audit`` by the digest of revision, panel, policy and
-version, so that the same audit is never run twice and a new panel audits again; ``report`` posts a revision's
-status. Steps return documents, errors included: what a step raised is not the same object after a restart.
+version, so that the same audit is never run twice and a new panel audits again; ``deliver`` tries what the outbox has
+for one destination. Steps return documents, errors included: what a step raised is not the same object after a restart.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec
 import structlog
 from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 
-from service import delivering, failures, metrics, progress, signing, statuses, steps
+from service import delivering, failures, metrics, outbox, progress, signing, steps
 from service.life import State
 
 if TYPE_CHECKING:
@@ -27,11 +27,10 @@ if TYPE_CHECKING:
 
 _P = ParamSpec("_P")
 
-VERSION = "workflows-3"  # recovery is per version: raise it when the order of steps changes
+VERSION = "workflows-4"  # recovery is per version: raise it when the order of steps changes
 
 REVIEWS = "reviews"
 AUDITS = "audits"
-STATUSES = "statuses"
 OUTBOX = "outbox"
 
 FETCHES = 6  # with the default waits, over about a minute
@@ -56,11 +55,9 @@ def _context() -> Context:
 @DBOS.workflow(name="arrival")
 def arrival(revision_id: int) -> str:
     """Review one revision from fetch to verdict; returns the verdict, ``error`` or ``superseded``."""
-    tell(revision_id, "pending")
     verdict = _review(revision_id)
     if verdict != State.SUPERSEDED.value:
         _announce(revision_id, verdict)
-    tell(revision_id, "reviewed")
     return verdict
 
 
@@ -85,7 +82,7 @@ def _fetch_patiently(revision_id: int) -> Json:
     for attempt in range(FETCHES - 1):
         if outcome.get("error", {}).get("error_class") != steps.UnreachableError.problem:
             break
-        DBOS.sleep(statuses.wait(_context().settings.retry_seconds, attempt))
+        DBOS.sleep(outbox.backoff(_context().settings.retry_seconds, attempt))
         outcome = _fetch(revision_id)
     return outcome
 
@@ -111,23 +108,6 @@ def _failed(revision_id: int, outcome: Json) -> str:
 def audit(revision_id: int) -> Json:
     """Run base and head over the panel; returns the digests of the audit's documents, or the error."""
     return _behave(revision_id)
-
-
-@DBOS.workflow(name="report")
-def report(revision_id: int) -> str:
-    """Post a revision's status to its code host, again and again with growing waits until it is taken."""
-    for attempt in range(statuses.ATTEMPTS):
-        outcome = _post(revision_id).get("outcome", statuses.Outcome.RETRY)
-        if outcome != statuses.Outcome.RETRY:
-            return str(outcome)
-        DBOS.sleep(statuses.wait(_context().settings.retry_seconds, attempt))
-    return "given up"
-
-
-def tell(revision_id: int, moment: str) -> None:
-    """Start posting the revision's status as it is at ``moment``: beside the review, never in its way."""
-    with SetWorkflowID(f"report:{revision_id}:{moment}"):
-        DBOS.enqueue_workflow(STATUSES, report, revision_id)
 
 
 @DBOS.workflow(name="deliver")
@@ -262,8 +242,3 @@ def _announce(revision_id: int, verdict: str) -> Json:
     """The one line of a review in the service's log."""
     log.info("reviewed %s: %s", progress.job(_context().database, revision_id).title, verdict)
     return {}
-
-
-@_step("post")
-def _post(revision_id: int) -> Json:
-    return {"outcome": statuses.post(_context(), revision_id).value}

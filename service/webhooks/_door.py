@@ -49,8 +49,6 @@ def _door(host: CodeHost) -> Callable[[Request], Awaitable[JSONResponse]]:
         received = await run_in_threadpool(_taken, request, host, event, identifier, platforms, body)
         if received.outcome is Outcome.ACCEPTED:
             state.worker.wake()
-            if received.held:
-                state.worker.tell(received.revision_id)
         return _answer(received)
 
     return door

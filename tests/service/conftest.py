@@ -35,6 +35,7 @@ def _sibling(name: str) -> Any:
 house_module = _sibling("house")
 _sibling("command")
 _sibling("receiver")
+_sibling("code_hosts")
 
 
 postgres_module = _sibling("postgres")
