@@ -97,12 +97,10 @@ def publish(api: str, repository: str, check: Check, headers: Mapping[str, str],
         UnansweredError: GitHub does not answer, or not as its documentation says.
     """
     runs = f"{api.rstrip('/')}/repos/{quote(repository)}/check-runs"
-    seek = f"{api.rstrip('/')}/repos/{quote(repository)}/commits/{check.head}/check-runs"
-    found = exchanged("GET", f"{seek}?check_name={quote(check.name, safe='')}&filter=all&per_page=100", None,
-                      headers=headers, private=private)  # fmt: skip
+    found = exchanged("GET", _seek(api, repository, check.name, check.head), None, headers=headers, private=private)
     if found.status != _OK:
         return found.status, found.wait
-    known, has = _known(found.document, check.external_id)
+    known, has, _ = _known(found.document, check.external_id)
     batches = _batches(check.annotations[has:])
     answer = found
     for position, batch in enumerate(batches):
@@ -114,6 +112,30 @@ def publish(api: str, repository: str, check: Check, headers: Mapping[str, str],
         if first:
             known = _id(answer.document)
     return answer.status, answer.wait
+
+
+def published(
+    api: str,
+    repository: str,
+    check: tuple[str, str, str],
+    conclusion: str | None,
+    headers: Mapping[str, str],
+    *,
+    private: bool,
+) -> bool:
+    """Whether GitHub has the check run of that name, commit and external id, with this conclusion. Raises as above."""
+    name, head, external_id = check
+    where = _seek(api, repository, name, head)
+    found = exchanged("GET", where, None, headers=headers, private=private)
+    if found.status != _OK:
+        raise UnansweredError(f"{where[:200]}: HTTP {found.status}")
+    known, _, concluded = _known(found.document, external_id)
+    return known is not None and concluded == conclusion
+
+
+def _seek(api: str, repository: str, name: str, head: str) -> str:
+    runs = f"{api.rstrip('/')}/repos/{quote(repository)}/commits/{head}/check-runs"
+    return f"{runs}?check_name={quote(name, safe='')}&filter=all&per_page=100"
 
 
 def _batches(rest: Sequence[Json]) -> list[Sequence[Json]]:
@@ -134,8 +156,8 @@ def _body(check: Check, batch: Sequence[Json]) -> Json:
     return body
 
 
-def _known(document: Json, external_id: str) -> tuple[int | None, int]:
-    """The run's id and how many annotations it has; (None, 0) if there is none."""
+def _known(document: Json, external_id: str) -> tuple[int | None, int, Json]:
+    """The run's id, how many annotations it has, and its conclusion; (None, 0, None) if there is none."""
     listed = document.get("check_runs") if isinstance(document, dict) else None
     if not isinstance(listed, list):
         raise UnansweredError("GitHub's list of check runs is none")
@@ -143,8 +165,8 @@ def _known(document: Json, external_id: str) -> tuple[int | None, int]:
         if isinstance(one, dict) and one.get("external_id") == external_id:
             output = one.get("output")
             count = output.get("annotations_count") if isinstance(output, dict) else 0
-            return _id(one), count if isinstance(count, int) else 0
-    return None, 0
+            return _id(one), count if isinstance(count, int) else 0, one.get("conclusion")
+    return None, 0, None
 
 
 def _id(document: Json) -> int:

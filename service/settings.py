@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     )
     retry_seconds: float = Field(default=2.0, gt=0, description="First wait before a report is sent again; doubles.")
     outbox_days: float = Field(default=3.0, gt=0, description="How many days a report is tried before it is given up.")
+    reconcile_minutes: float = Field(
+        default=10.0, ge=0, description="How often code hosts are asked what a lost webhook would have told; 0 never."
+    )
     drain_seconds: float = Field(
         default=60.0,
         ge=0,

@@ -17,7 +17,7 @@ from service.arrivals import now
 from service.database import Change, DeploymentRow, RevisionRow
 from service.life import State
 from service.outbox import TAKEN, Attempt, Tried
-from service.outward import Exchanged, exchanged
+from service.outward import UnansweredError, exchanged
 from service.webhooks import api_headers
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ _TAKEN = frozenset({200, 201, 204})
 _NEVER = frozenset({400, 405, 410, 413, 422})  # another attempt would not change that
 _UNAUTHENTICATED = 401
 _BAD_REQUEST = 400
+_OK = 200
 _GITLAB = {"pending": "pending", "success": "success", "failure": "failed", "error": "failed"}
 _CONCLUSIONS = {"pending": None, "success": "success", "failure": "failure", "error": "failure"}
 
@@ -117,13 +118,55 @@ def answer(context: Context, deployment_id: int) -> Attempt:
     where = f"{_api(platform)}/repos/{quote(found.repository)}/actions/runs/{found.run}/deployment_protection_rule"
     words = "Signed off by a reviewer" if found.answer == "approved" else "A reviewer has refused this commit"
     body = {"environment_name": found.environment, "state": found.answer, "comment": words}
-    headers = github_app.headers(platform, found.repository)
-    told = exchanged("POST", where, body, headers=headers, private=platform.allow_local)
+    carried = github_app.headers(platform, found.repository)
+    told = exchanged("POST", where, body, headers=carried, private=platform.allow_local)
     attempt = _judged(platform, found.repository, told.status, told.wait)
     if attempt is TAKEN:
         with context.database.write() as session:
             session.get_one(DeploymentRow, deployment_id).answer_sent = found.answer
     return attempt
+
+
+def headers(platform: Platform, repository: str) -> dict[str, str]:
+    """What a request to the code host carries: a GitHub App's token, or the one that is configured."""
+    return github_app.headers(platform, repository) if platform.app_id else api_headers(platform)
+
+
+def known(context: Context, job: Job) -> bool:
+    """Whether the code host has what was last said of a revision.
+
+    Raises:
+        UnansweredError, InputError: as `post`.
+    """
+    platform, status = context.platform(job.platform), _said(context, job)
+    carried = headers(platform, job.repository)
+    if platform.app_id:
+        conclusion = _conclusion(job, status)
+        return check_runs.published(
+            _api(platform), job.repository, _check_of(job), conclusion, carried, private=platform.allow_local
+        )
+    if platform.code_host == "gitlab":
+        return _has(platform, job, _GITLAB[status.state], carried)
+    where = f"{_api(platform)}/repos/{quote(job.repository)}/commits/{job.head_commit}/statuses?per_page=100&limit=50"
+    told = exchanged("GET", where, None, headers=carried, private=platform.allow_local)
+    if told.status != _OK or not isinstance(told.document, list):
+        raise UnansweredError(f"{where[:200]}: HTTP {told.status}")
+    return any(
+        isinstance(one, dict)
+        and one.get("context") == CONTEXT
+        and status.state in {one.get("state"), one.get("status")}  # the latter is Gitea's word
+        and one.get("description") == status.description
+        for one in told.document
+    )
+
+
+def _conclusion(job: Job, status: Status) -> str | None:
+    return "cancelled" if job.state is State.SUPERSEDED else _CONCLUSIONS[status.state]
+
+
+def _check_of(job: Job) -> tuple[str, str, str]:
+    """What a revision's check run is known by: its name, the commit, and our own id."""
+    return CONTEXT, job.head_commit, f"{job.change_id}/{job.n}"
 
 
 def remind(context: Context) -> int:
@@ -165,23 +208,24 @@ def _check(context: Context, platform: Platform, job: Job, status: Status) -> At
     diff = context.store.get_json(job.diff_digest) if job.diff_digest else None
     public = progress.public_audit(context.database, job.revision_id)
     ended = job.state is not State.HELD and status.state != "pending"
+    name, head, external_id = _check_of(job)
     check = check_runs.Check(
-        name=CONTEXT,
-        head=job.head_commit,
-        external_id=f"{job.change_id}/{job.n}",
+        name=name,
+        head=head,
+        external_id=external_id,
         url=url,
-        conclusion="cancelled" if job.state is State.SUPERSEDED else _CONCLUSIONS[status.state],
+        conclusion=_conclusion(job, status),
         title=status.description,
         summary=check_runs.summary(job.verdict, diff, context.store.get_json(public) if public else None, url),
         annotations=check_runs.noted(diff) if diff is not None and ended else (),
     )
-    headers = github_app.headers(platform, job.repository)
-    code, wait = check_runs.publish(_api(platform), job.repository, check, headers, private=platform.allow_local)
+    carried = github_app.headers(platform, job.repository)
+    code, wait = check_runs.publish(_api(platform), job.repository, check, carried, private=platform.allow_local)
     return _judged(platform, job.repository, code, wait)
 
 
 def _status(context: Context, platform: Platform, job: Job, status: Status) -> Attempt:
-    headers = api_headers(platform)
+    carried = api_headers(platform)
     if platform.code_host == "gitlab":
         project = f"{_api(platform)}/projects/{quote(job.repository, safe='')}"
         where = f"{project}/statuses/{job.head_commit}"
@@ -190,21 +234,19 @@ def _status(context: Context, platform: Platform, job: Job, status: Status) -> A
         where = f"{_api(platform)}/repos/{quote(job.repository)}/statuses/{job.head_commit}"
         body = {"state": status.state, "context": CONTEXT}
     body |= {"description": status.description, "target_url": _url(context, job)}
-    told = exchanged("POST", where, body, headers=headers, private=platform.allow_local)
-    if told.status == _BAD_REQUEST and platform.code_host == "gitlab" and _has(platform, job, body, headers):
+    told = exchanged("POST", where, body, headers=carried, private=platform.allow_local)
+    if told.status == _BAD_REQUEST and platform.code_host == "gitlab" and _has(platform, job, body["state"], carried):
         return TAKEN  # GitLab refuses a state that the commit has already
     return _judged(platform, job.repository, told.status, told.wait)
 
 
-def _has(platform: Platform, job: Job, body: dict[str, str], headers: dict[str, str]) -> bool:
+def _has(platform: Platform, job: Job, state: str, carried: dict[str, str]) -> bool:
     """Whether GitLab's commit has this status as its newest of our name."""
     project = f"{_api(platform)}/projects/{quote(job.repository, safe='')}"
     where = f"{project}/repository/commits/{job.head_commit}/statuses?name={quote(CONTEXT, safe='')}"
-    told: Exchanged = exchanged("GET", where, None, headers=headers, private=platform.allow_local)
+    told = exchanged("GET", where, None, headers=carried, private=platform.allow_local)
     listed = told.document if isinstance(told.document, list) else []
-    return any(
-        isinstance(one, dict) and one.get("name") == CONTEXT and one.get("status") == body["state"] for one in listed
-    )
+    return any(isinstance(one, dict) and one.get("name") == CONTEXT and one.get("status") == state for one in listed)
 
 
 def _judged(platform: Platform, repository: str, code: int, wait: float) -> Attempt:

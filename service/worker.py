@@ -48,7 +48,7 @@ _EXPIRY_EVERY = timedelta(minutes=1)
 _DEAD_SECONDS = 5.0
 _REVIEWS_AT_ONCE = 8  # most of them wait for an audit
 _DESTINATIONS_AT_ONCE = 8
-_OUT_OF_THE_OUTBOX = ("deliver", "report")  # what they were to tell is there; the latter is an earlier version's
+_BEGUN_ANEW = ("deliver", "reconcile", "report")  # they are by themselves; the last is an earlier version's
 _UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
 _GIVEN_UP = ReviewError(
     "given-up",
@@ -73,6 +73,7 @@ class Worker:
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._expired_at: datetime | None = None
+        self._asked_at: datetime | None = None
         self._dbos: DBOS | None = None
         self._lease: Lease | None = None
         self._looked = -_DEAD_SECONDS
@@ -209,6 +210,7 @@ class Worker:
         builds.finish(self._context)
         for destination in outbox.due(self._context.database, now()):
             workflows.hand_over(destination)
+        self._ask()
         if ledger.due(self._context):
             with self._context.exclusive("revocations"):
                 ledger.revocation_list(self._context)
@@ -229,6 +231,15 @@ class Worker:
         DBOS._recover_pending_workflows([name])  # noqa: SLF001 - DBOS's own conductor calls it; there is no other way
         self._begin_anew(lease, name)
         steps.empty_work(self._context, name)
+
+    def _ask(self) -> None:
+        """Have code hosts asked what was missed: once at the beginning, and then as often as is set."""
+        every = timedelta(minutes=self._context.settings.reconcile_minutes)
+        if every and (self._asked_at is None or now() - self._asked_at >= every):
+            self._asked_at = now()
+            for platform in self._context.platforms:
+                if platform.api_base is not None:
+                    workflows.ask(platform.name)
 
     def _expire(self) -> None:
         """Once a minute: what ran out is told as expired, and rollouts and owed reviews that are missing are found."""
@@ -251,7 +262,7 @@ class Worker:
                 waits = status.status != "PENDING"
                 if status.app_version == workflows.VERSION or (others if waits else status.executor_id in others):
                     continue
-                if status.name in _OUT_OF_THE_OUTBOX:
+                if status.name in _BEGUN_ANEW:
                     DBOS.delete_workflow(status.workflow_id)
                     continue
                 revision_id = _revision_of(status)

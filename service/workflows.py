@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec
 import structlog
 from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 
-from service import delivering, failures, metrics, outbox, progress, signing, steps
+from service import delivering, failures, metrics, outbox, progress, reconciling, signing, steps
 from service.life import State
 
 if TYPE_CHECKING:
@@ -133,6 +133,28 @@ def hand_over(destination: str) -> None:
     """Have a destination's messages delivered, unless somebody is at it: one at a time keeps their order."""
     with SetEnqueueOptions(deduplication_id=destination, duplication_policy="return-existing"):
         DBOS.enqueue_workflow(OUTBOX, deliver, destination)
+
+
+@DBOS.workflow(name="reconcile")
+def reconcile(platform: str) -> int:
+    """Ask a platform's code host what was missed; returns how much that was."""
+    return _reconciled(platform)
+
+
+@DBOS.step(name="reconcile-platform")
+def _reconcile(platform: str) -> int:
+    return reconciling.reconcile(_context(), platform)
+
+
+def _reconciled(platform: str) -> int:
+    with _bound[0][1].step():
+        return _reconcile(platform)
+
+
+def ask(platform: str) -> None:
+    """Have a platform's code host asked, unless it is being asked."""
+    with SetEnqueueOptions(deduplication_id=f"ask:{platform}", duplication_policy="return-existing"):
+        DBOS.enqueue_workflow(OUTBOX, reconcile, platform)
 
 
 def _step(name: str) -> Callable[[Callable[Concatenate[int, _P], Json]], Callable[Concatenate[int, _P], Json]]:

@@ -45,6 +45,7 @@ class Host(ThreadingHTTPServer):
         self.asked: list[tuple[str, str]] = []
         self.runs: list[dict[str, Any]] = []
         self.statuses: list[dict[str, Any]] = []
+        self.proposals: dict[int, dict[str, Any]] = {}
         self.answers: list[tuple[str, dict[str, Any]]] = []
 
     @property
@@ -59,9 +60,23 @@ class Host(ThreadingHTTPServer):
         path, query = urlsplit(target).path, parse_qs(urlsplit(target).query)
         if self.failures:
             return self.failures.pop(0), {"message": "not now"}
+        listed = self._proposals(path, query) if method == "GET" else None
+        if listed is not None:
+            return listed
         if self.key is not None:
             return self._app(method, path, query, headers, body)
         return self._status(method, path, headers, body)
+
+    def _proposals(self, path: str, query: Any) -> tuple[int, Any] | None:
+        """The open pull or merge requests in pages, or one of them, also closed; None for what is none."""
+        tail = path.rsplit("/", 1)[1]
+        if tail in {"pulls", "merge_requests"}:
+            start, size = (int(query["page"][0]) - 1) * int(query["per_page"][0]), int(query["per_page"][0])
+            found = [one for _, one in sorted(self.proposals.items()) if one["state"] in {"open", "opened"}]
+            return 200, found[start : start + size]
+        if "/pulls/" in path or "/merge_requests/" in path:
+            return (200, self.proposals[int(tail)]) if int(tail) in self.proposals else (404, {})
+        return None
 
     def _app(self, method: str, path: str, query: Any, headers: Any, body: Any) -> tuple[int, Any]:
         bearer = headers["Authorization"].removeprefix("Bearer ")
@@ -137,7 +152,12 @@ class Host(ThreadingHTTPServer):
             return 401, {}
         sha = next((part for part in unquote(path).split("/") if len(part) == 40), "")
         if method == "GET":
-            return 200, [{"name": one["name"], "status": one["state"]} for one in self.statuses[-1:]]
+            words = {"gitlab": ("name", "status"), "gitea": ("context", "status")}.get(self.kind, ("context", "state"))
+            told = [one for one in reversed(self.statuses) if one["sha"] == sha]
+            return 200, [
+                {words[0]: one.get("name") or one["context"], words[1]: one["state"], "description": one["description"]}
+                for one in (told[:1] if self.kind == "gitlab" else told)
+            ]
         if body["state"] not in _STATES[self.kind] or len(body["description"]) > 255:
             return 422, {}
         if self.kind == "gitlab" and self.statuses and self.statuses[-1]["state"] == body["state"]:

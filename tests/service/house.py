@@ -77,6 +77,7 @@ class House:
     api_base: str | None = None
     database_url: str | None = None
     publish: bool = False
+    reconcile_minutes: float = 0
     deliveries: int = field(default=0)
 
     @property
@@ -87,7 +88,12 @@ class House:
     def settings(self) -> Settings:
         url = SecretStr(self.database_url) if self.database_url else None
         return Settings(
-            data_dir=self.place / "data", database_url=url, retry_seconds=0.01, concurrency=2, publish=self.publish
+            data_dir=self.place / "data",
+            database_url=url,
+            retry_seconds=0.01,
+            reconcile_minutes=self.reconcile_minutes,
+            concurrency=2,
+            publish=self.publish,
         )
 
     def build(self) -> House:
