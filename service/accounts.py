@@ -111,11 +111,15 @@ def session_person(request: Request) -> Person | None:
 
 
 def check_role(request: Request, person: Person) -> None:
-    """Let a person whose roles only read do nothing else, whatever route it is.
+    """Let a person whose roles only read do nothing else, and one who only submits nothing, whatever route it is.
 
     Raises:
-        PermissionDeniedError: the request would change something.
+        PermissionDeniedError: the request would change something, or show what no submitter may see.
     """
+    if trust.only_submits(request.app.state.context, person):
+        raise PermissionDeniedError(
+            f"{person.id} is a submitter: the code host shows their results, and the API with the platform's token"
+        )
     if request.method not in _READING and trust.only_reads(request.app.state.context, person):
         raise PermissionDeniedError(f"{person.id} has a role that only reads: nothing is changed by it")
 

@@ -105,8 +105,17 @@ def roots(context: Context) -> Roots:
 
 def only_reads(context: Context, person: Person) -> bool:
     """Whether a person's roles only read: those in the roots, or the session's for who is not in them."""
+    return _roles(context, person) <= READ_ONLY
+
+
+def only_submits(context: Context, person: Person) -> bool:
+    """Whether a person is on the platform's side alone, and sees no page: they are full of the panel."""
+    return _roles(context, person) <= {"submitter"}
+
+
+def _roles(context: Context, person: Person) -> frozenset[str]:
     known = roots(context).person(person.id) if context.roots.exists() else None
-    return (known.roles if known is not None else frozenset({person.role})) <= READ_ONLY
+    return known.roles if known is not None else frozenset({person.role})
 
 
 def check_history(context: Context) -> None:

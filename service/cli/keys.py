@@ -88,7 +88,7 @@ def accept(
 
 @app.command("open-session")
 def open_session(
-    person: Annotated[str, typer.Argument(help="An auditor's, regulator's, submitter's or administrator's id.")],
+    person: Annotated[str, typer.Argument(help="An auditor's, regulator's or administrator's id.")],
     data: _Data = None,
 ) -> None:
     """Print a link by which somebody whose roles only read can look at everything, once, for twelve hours."""
@@ -104,7 +104,11 @@ def open_session(
             raise InputError(
                 f"{person} has a role that does more than read: the service prints such a link at its start"
             )
-        role = min(known.roles)
+        role = min(known.roles - {"submitter"}, default="submitter")
+        if role == "submitter":
+            raise InputError(
+                f"{person} is a submitter: pages show the panel; their results are at the code host, and in the API"
+            )
         accounts = Accounts(context.database)
         accounts.enrol(Person(known.id, known.name, known.organization, role))
         token = accounts.link(known.id)

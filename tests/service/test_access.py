@@ -20,6 +20,18 @@ from service.accounts import COOKIE
 if TYPE_CHECKING:
     from fastapi.testclient import TestClient
 
+OPEN = (
+    "/livez",
+    "/readyz",
+    "/sign-in",
+    "/static/",
+    "/style/",
+    "/log/checkpoint",
+    "/log/tile/",
+    "/log/proof/",
+    "/words",
+    "/public",
+)
 HTML = {"Accept": "text/html"}
 
 
@@ -178,6 +190,23 @@ def test_who_only_reads_can_ask_for_everything_and_change_nothing(browser: TestC
     for method, path in requests_of(browser):
         if method == "GET" and path != "/sign-in":
             assert browser.get(path, headers={"Accept": "application/json"}).status_code not in {401, 403}, path
+    assert browser.post("/sign-out").status_code == 303
+
+
+def test_a_submitter_is_shown_no_page(
+    browser: TestClient, house: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Pages show the panel: also to a session that was begun before the roots gave this role."""
+    in_the_roots(browser, "submitter")
+    walked = 0
+    for method, path in requests_of(browser):
+        if method == "GET" and not path.startswith(OPEN):
+            answer = browser.get(path, headers={"Accept": "application/json"})
+            assert (answer.status_code, "is a submitter" in answer.text) == (403, True), (path, answer.text)
+            walked += 1
+    assert walked > 20
+    refused = runner(monkeypatch, capfd, "keys")("open-session", "reviewer", "--data", house.place / "data")
+    assert (refused.status, "is a submitter" in refused.err) == (2, True)
     assert browser.post("/sign-out").status_code == 303
 
 
