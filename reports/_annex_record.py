@@ -228,10 +228,14 @@ def notable_changes(record: Mapping[str, Any]) -> list[Json]:
     return listed(f"{one['received'][:10]} {one['repository']}: {one['title']}" for one in signed)
 
 
+def _place(log_index: int | None) -> str:
+    return "not logged yet" if log_index is None else str(log_index)
+
+
 def incidents(record: Mapping[str, Any], *, public: bool) -> list[Json]:
     """Rollouts without a decision, and the other way round."""
     rows = [
-        (one["opened"][:10], one["kind"], *(() if public else (one["detail"],)), str(one["log_index"]),
+        (one["opened"][:10], one["kind"], *(() if public else (one["detail"],)), _place(one["log_index"]),
          "open" if one["settled"] is None else f"settled {one['settled'][:10]}")
         for one in record["incidents"]
     ]  # fmt: skip

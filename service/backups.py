@@ -110,7 +110,7 @@ def backup(context: Context, out: Path) -> Kept:
 def _write(context: Context, file: IO[bytes]) -> Kept:
     with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
         sealed = _Sealed(tar, {})
-        with context.exclusive("signing"), trust.log(context).held():
+        with reckoning.held(context):
             signoffs = reckoning.compare(context)
             with tempfile.TemporaryFile(dir=context.work) as lines:
                 count = sum(1 for line in rows.dump(context.database) if lines.write(line))

@@ -12,7 +12,7 @@ from evidence import InputError, canonical, digest
 from service import hands, incidents, later_reviews, ledger, root_changes, trust
 from service.arrivals import now
 from service.database import DecisionRow, RevisionRow
-from signoff import CLOCK_SKEW, Envelope, format_time, gate_leaf, verify_summary
+from signoff import CLOCK_SKEW, Envelope, format_time, verify_summary
 
 if TYPE_CHECKING:
     from evidence import Digest
@@ -51,8 +51,9 @@ def take(context: Context, content: bytes, platform: str) -> Taken:
     kept = canonical(envelope.to_json())
     size = trust.log_reader(context).size if (context.log / "checkpoint").exists() else 0
     context.store.put(kept)
-    index = ledger.record(context, gate_leaf(envelope)).index
-    _remember(context, digest(kept), platform, summary, index)
+    with context.exclusive(ledger.ROWS):
+        _remember(context, digest(kept), platform, summary)
+        index = later_reviews.place(context, digest(kept))
     broken = summary.break_glass
     if differs:
         detail = f"{gate.id} decided by another {' and another '.join(differs)} than this reviewer's"
@@ -79,8 +80,12 @@ def _own_change(context: Context, summary: Summary) -> list[str]:
     return sorted({who for made in lists for who in hands.makers(context, made, breakers, unknown=False)})
 
 
-def _remember(context: Context, named: Digest, platform: str, summary: Summary, index: int) -> None:
-    head = next((one.digest.get("gitCommit") for one in summary.document.subject if one.name == "head"), None)
+def head_commit(summary: Summary) -> str | None:
+    """The commit that was let out or refused; None where the gate knew none."""
+    return next((one.digest.get("gitCommit") for one in summary.document.subject if one.name == "head"), None)
+
+
+def _remember(context: Context, named: Digest, platform: str, summary: Summary) -> None:
     with context.database.write() as session:
         if session.get(DecisionRow, named) is None:
             session.add(
@@ -90,11 +95,11 @@ def _remember(context: Context, named: Digest, platform: str, summary: Summary, 
                     gate=summary.gate,
                     repository=summary.document.predicate.resourceUri,
                     revision=summary.revision,
-                    head_commit=head,
+                    head_commit=head_commit(summary),
                     passed=summary.passed,
                     decided_at=summary.at,
                     taken_at=now(),
-                    log_index=index,
+                    log_index=None,
                     review_by=later_reviews.review_by(summary),
                 )
             )

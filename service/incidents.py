@@ -28,11 +28,12 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from evidence import Digest
+    from evidence import Digest, Json
     from service.context import Context
 
 ROLLOUT_LEAF = "rollout"
 INCIDENT_LEAF = "incident"
+INCIDENT_SCHEMA = "countersign/incident/v1"
 UNDECIDED = "rollout-without-decision"
 NOT_ROLLED_OUT = "decision-without-rollout"
 OTHER_FILES = "decision-by-other-files"
@@ -57,36 +58,30 @@ def report(context: Context, platform: str, repository: str, head: str, revision
     moment = now()
     if at > moment + CLOCK_SKEW:
         raise InputError(f"rolled out in the future, at {format_time(at)}: set the clock, or report it then")
-    document = {
-        "schema": "countersign/rollout/v1",
-        "platform": platform,
-        "repository": repository,
-        "head": head,
-        "revision": revision,
-        "rolledOutAt": format_time(at),
-    }
+    row = RolloutRow(
+        platform=platform,
+        repository=repository,
+        revision=revision,
+        head_commit=head,
+        rolled_out_at=at,
+        reported_at=moment,
+        log_index=None,
+    )
+    document = rollout_document(row)
+    row.digest = named = document_digest(document)
     with context.database.read() as session:
-        if session.get(RolloutRow, document_digest(document)) is not None:
+        if session.get(RolloutRow, named) is not None:
             return False
         lately = select(func.count()).where(RolloutRow.platform == platform, RolloutRow.reported_at > moment - _MINUTE)
         if (session.scalar(lately) or 0) >= context.settings.rollouts_a_minute:
             raise TooManyError(f"{context.settings.rollouts_a_minute} rollouts were reported within a minute: wait one")
-    named = context.store.put_json(document)
-    ledger.record(context, leaf(ROLLOUT_LEAF, digest=named))
-    with context.database.write() as session:
-        if session.get(RolloutRow, named) is not None:
-            return False
-        session.add(
-            RolloutRow(
-                digest=named,
-                platform=platform,
-                repository=repository,
-                revision=revision,
-                head_commit=head,
-                rolled_out_at=at,
-                reported_at=moment,
-            )
-        )
+    context.store.put_json(document)
+    with context.exclusive(ledger.ROWS):
+        with context.database.write() as session:
+            if session.get(RolloutRow, named) is not None:
+                return False
+            session.add(row)
+        _log_rollout(context, named)
     return True
 
 
@@ -98,6 +93,7 @@ def look(context: Context, moment: datetime) -> int:
     Returns:
         How many were opened.
     """
+    finish(context)
     with context.database.read() as session:
         rollouts = session.scalars(select(RolloutRow).where(RolloutRow.answered_at.is_(None))).all()
         reporting = select(RolloutRow.platform, RolloutRow.repository).distinct()
@@ -110,8 +106,8 @@ def look(context: Context, moment: datetime) -> int:
         ).all()
         about = _by_head(session, DecisionRow, rollouts)
         out = _by_head(session, RolloutRow, decisions)
-    decided = [one for one in rollouts if any(_belong(other, one) for other in about[one.head_commit])]
-    followed = [one for one in decisions if any(_belong(one, other) for other in out[one.head_commit])]
+    decided = [one for one in rollouts if any(belong(other, one) for other in about[one.head_commit])]
+    followed = [one for one in decisions if any(belong(one, other) for other in out[one.head_commit])]
     _answer(context, UNDECIDED, decided, moment)
     _answer(context, NOT_ROLLED_OUT, followed, moment)
     wait = timedelta(minutes=context.settings.rollout_minutes)
@@ -154,17 +150,37 @@ def _answer(context: Context, kind: str, rows: Sequence[_Row], moment: datetime)
             session.execute(update(table).where(table.digest.in_(part)).values(answered_at=moment))
 
 
+def finish(context: Context) -> None:
+    """Log the rollouts and incidents that a killed process, or one without witnesses, had kept and not logged.
+
+    Raises:
+        SandboxMissingError: not enough witnesses can be reached; it goes on once they can.
+    """
+    with context.exclusive(ledger.ROWS):
+        with context.database.read() as session:
+            rollouts = session.scalars(select(RolloutRow.digest).where(RolloutRow.log_index.is_(None))).all()
+            opened = session.execute(
+                select(IncidentRow.kind, IncidentRow.subject).where(IncidentRow.log_index.is_(None))
+            ).all()
+        for named in rollouts:
+            _log_rollout(context, named)
+        for kind, subject in opened:
+            _log_opened(context, kind, subject)
+
+
 def open_incident(context: Context, kind: str, subject: Digest, detail: str, moment: datetime) -> bool:
-    """Log an incident and keep it. False, and nothing happens, if it is known."""
-    with context.database.read() as session:
-        if session.get(IncidentRow, (kind, subject)) is not None:
-            return False
-    index = _log(context, {"kind": kind, "subject": subject, "detail": detail, "openedAt": format_time(moment)})
+    """Keep an incident and log it. False, and nothing happens, if it is known."""
+    with context.exclusive(ledger.ROWS):
+        with context.database.write() as session:
+            if session.get(IncidentRow, (kind, subject)) is not None:
+                return False
+            session.add(
+                IncidentRow(
+                    kind=kind, subject=subject, detail=detail, log_index=None, opened_at=moment, settled_at=None
+                )
+            )
+        index = _log_opened(context, kind, subject)
     log.warning("incident", kind=kind, detail=detail, log_entry=index)
-    with context.database.write() as session:
-        session.merge(
-            IncidentRow(kind=kind, subject=subject, detail=detail, log_index=index, opened_at=moment, settled_at=None)
-        )
     return True
 
 
@@ -187,12 +203,36 @@ def listed(context: Context) -> tuple[IncidentView, ...]:
     )
 
 
-def _belong(decision: DecisionRow, rollout: RolloutRow) -> bool:
+def belong(decision: DecisionRow, rollout: RolloutRow) -> bool:
+    """Whether a decision answers for a rollout."""
     return (
         decision.passed
         and _same(decision, rollout)
         and (decision.decided_at - CLOCK_SKEW <= rollout.rolled_out_at <= decision.decided_at + _DAY)
     )
+
+
+def rollout_document(row: RolloutRow) -> dict[str, Json]:
+    """What a platform said it rolled out; the row's digest is this document's."""
+    return {
+        "schema": "countersign/rollout/v1",
+        "platform": row.platform,
+        "repository": row.repository,
+        "head": row.head_commit,
+        "revision": row.revision,
+        "rolledOutAt": format_time(row.rolled_out_at),
+    }
+
+
+def opened_document(row: IncidentRow) -> dict[str, Json]:
+    """What is logged, by its digest, when an incident is found."""
+    said = {"kind": row.kind, "subject": row.subject, "detail": row.detail, "openedAt": format_time(row.opened_at)}
+    return {"schema": INCIDENT_SCHEMA, **said}
+
+
+def settled_document(kind: str, subject: Digest, moment: datetime) -> dict[str, Json]:
+    """What is logged, by its digest, when an incident is settled."""
+    return {"schema": INCIDENT_SCHEMA, "kind": kind, "subject": subject, "settledAt": format_time(moment)}
 
 
 def _same(decision: DecisionRow, rollout: RolloutRow) -> bool:
@@ -216,12 +256,30 @@ def _what(row: DecisionRow | RolloutRow) -> str:
 
 
 def _settle(context: Context, row: IncidentRow, moment: datetime) -> None:
-    _log(context, {"kind": row.kind, "subject": row.subject, "settledAt": format_time(moment)})
+    with context.exclusive(ledger.ROWS):
+        _log(context, INCIDENT_LEAF, settled_document(row.kind, row.subject, moment))
+        with context.database.write() as session:
+            session.get_one(IncidentRow, (row.kind, row.subject)).settled_at = moment
+
+
+def _log_rollout(context: Context, named: Digest) -> None:
+    with context.database.read() as session:
+        row = session.get_one(RolloutRow, named)
+    index = _log(context, ROLLOUT_LEAF, rollout_document(row))
     with context.database.write() as session:
-        session.get_one(IncidentRow, (row.kind, row.subject)).settled_at = moment
+        session.get_one(RolloutRow, named).log_index = index
 
 
-def _log(context: Context, said: dict[str, str]) -> int:
-    """Log what is said of an incident, by the digest of a document that the evidence store keeps."""
-    named = context.store.put_json({"schema": "countersign/incident/v1", **said})
-    return ledger.record(context, leaf(INCIDENT_LEAF, digest=named)).index
+def _log_opened(context: Context, kind: str, subject: Digest) -> int:
+    with context.database.read() as session:
+        row = session.get_one(IncidentRow, (kind, subject))
+    index = _log(context, INCIDENT_LEAF, opened_document(row))
+    with context.database.write() as session:
+        session.get_one(IncidentRow, (kind, subject)).log_index = index
+    return index
+
+
+def _log(context: Context, kind: str, document: dict[str, Json]) -> int:
+    """Log a document by its digest; the evidence store keeps it."""
+    named = context.store.put_json(document)
+    return ledger.record(context, leaf(kind, digest=named)).index

@@ -10,14 +10,15 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
+import structlog
 from sqlalchemy import select
 
-from evidence import ConflictError
+from evidence import ConflictError, CountersignError
 from service import hands, incidents, ledger, trust
 from service.arrivals import now
 from service.database import Change, DecisionRow, RevisionRow, SignoffRow, StatementRow
 from service.views import OwedReview
-from signoff import Envelope, format_time, gate_leaf, parse_time, read_statement, read_summary
+from signoff import Envelope, format_time, gate_leaf, parse_time, read_statement, read_summary, verify_summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from signoff import Summary
 
 _EXPEDITED = b'"expedited":{'  # in canonical JSON nothing that a person wrote can hold it: quotes in it are escaped
+
+log = structlog.get_logger("countersign")
 
 
 class _Place(NamedTuple):
@@ -147,7 +150,9 @@ def _broken(context: Context, moment: datetime) -> list[OwedReview]:
             broken = _summary(context, row.digest).break_glass
             breakers = [one.id for one in broken.people] if broken is not None else []
             places = _places(session, row)
-            if any(_reviewed(context, session, place, row.log_index or 0, breakers) for place in places):
+            if row.log_index is not None and any(
+                _reviewed(context, session, one, row.log_index, breakers) for one in places
+            ):
                 continue
             what = f"{row.repository} at {(row.head_commit or '')[:12]}"
             found.append(
@@ -191,16 +196,33 @@ def _reviewed(context: Context, session: Session, place: _Place, after: int, bre
     return bool(signers - hands.makers(context, place.people, signers))
 
 
+def place(context: Context, named: Digest) -> int:
+    """Log a decision that is kept, once, and keep where; returns that. It may be one of before that was kept."""
+    envelope = Envelope.read(context.store.get(named))
+    index = ledger.record(context, gate_leaf(envelope)).index
+    with context.database.write() as session:
+        row = session.get_one(DecisionRow, named)
+        row.log_index, row.review_by = index, review_by(read_summary(envelope.payload))
+    return index
+
+
 def _look_into(context: Context) -> None:
-    """Find the broken glass in decisions of before it was looked for."""
-    with context.database.read() as session:
-        waiting = session.scalars(select(DecisionRow.digest).where(DecisionRow.log_index.is_(None))).all()
-    for named in waiting:
-        envelope = Envelope.read(context.store.get(named))
-        index = ledger.logged_proof(context, gate_leaf(envelope)).index
-        with context.database.write() as session:
-            row = session.get_one(DecisionRow, named)
-            row.log_index, row.review_by = index, review_by(read_summary(envelope.payload))
+    """Find the broken glass in decisions of before it was looked for, and log those that a killed process did not.
+
+    What is not in the log has to be signed by a gate: no row that somebody put there is logged.
+    """
+    with context.exclusive(ledger.ROWS):
+        with context.database.read() as session:
+            waiting = session.scalars(select(DecisionRow.digest).where(DecisionRow.log_index.is_(None))).all()
+        for named in waiting:
+            try:
+                envelope = Envelope.read(context.store.get(named))
+                if ledger.kept_proof(context, gate_leaf(envelope)) is None:
+                    verify_summary(envelope, trust.roots(context))
+            except CountersignError as error:
+                log.warning("a decision that no gate signed is in the database", decision=named, why=str(error))
+                continue
+            place(context, named)
 
 
 def _summary(context: Context, named: Digest) -> Summary:

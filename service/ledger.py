@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from service.context import Context
     from signoff import EvidenceReference, Log, PublicKey, Quorum, Revocations, Statement
 
+ROWS = "rows"  # the lock under which a decision, rollout or incident is kept and logged: see `service.reckoning`
 REVOCATIONS_INTERVAL = timedelta(hours=24)
 _PANEL = "panel"
 _WITNESS_SECONDS = 20.0

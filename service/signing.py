@@ -309,18 +309,20 @@ def _checked_key(context: Context, envelope: Envelope, known: KnownPerson) -> Pu
 
 def _keep(context: Context, row: Row, person: Person, envelope: Envelope, key: PublicKey, nonce: str) -> None:
     stored = context.store.put_json(envelope.to_json())
+    said = read_statement(envelope.payload).predicate
     with context.database.write() as session:
         session.add(
             SignoffRow(
                 nonce=nonce,
                 revision_id=row.id,
                 person_id=person.id,
-                decision=read_statement(envelope.payload).predicate.decision.value,
+                decision=said.decision.value,
                 key=key.fingerprint,
                 payload_digest=digest(envelope.payload),
                 envelope_digest=stored,
                 log_index=None,
                 at=now(),
+                expedited=said.expedited is not None,
             )
         )
 

@@ -195,12 +195,15 @@ class QueueRow:
 
 @dataclass(frozen=True, slots=True)
 class IncidentView:
-    """Something that must not be, see ``service.incidents``. ``settled_at`` is None while it is open."""
+    """Something that must not be, see ``service.incidents``. ``settled_at`` is None while it is open.
+
+    ``log_index`` is None until it is logged: while witnesses are away.
+    """
 
     kind: str
     subject: Digest
     detail: str
-    log_index: int
+    log_index: int | None
     opened_at: datetime
     settled_at: datetime | None
 

@@ -175,9 +175,9 @@ def compare(data: _Data) -> None:
     """Hold the service's database against its log; exit 1 with the first that differs or is in one only."""
     from service import reckoning  # noqa: PLC0415 - as above
 
-    with _service(data) as context:
+    with _service(data) as context, reckoning.held(context):
         count = reckoning.compare(context)
-    show(f"{count} sign-offs and builds, in the database as in the log")
+    show(f"{count} sign-offs and builds, in the database as in the log, and so is all else that is in both")
 
 
 @contextmanager

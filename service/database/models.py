@@ -263,6 +263,7 @@ class SignoffRow(Base):
     log_index: Mapped[int | None]
     at: Mapped[datetime]
     superseded: Mapped[bool] = mapped_column(default=False)
+    expedited: Mapped[bool | None] = mapped_column(index=True)  # none: handed in before this was kept
 
 
 class CarriedRow(Base):
@@ -291,7 +292,7 @@ class DecisionRow(Base):
     decided_at: Mapped[datetime]
     taken_at: Mapped[datetime]
     answered_at: Mapped[datetime | None] = mapped_column(index=True)  # when its rollout was found
-    log_index: Mapped[int | None]  # none: taken in before broken glass was looked for, see `service.later_reviews`
+    log_index: Mapped[int | None]  # none: not logged yet, or of before it was kept, see `service.later_reviews`
     review_by: Mapped[datetime | None] = mapped_column(index=True)  # where glass was broken
 
 
@@ -309,6 +310,7 @@ class RolloutRow(Base):
     rolled_out_at: Mapped[datetime]
     reported_at: Mapped[datetime] = mapped_column(index=True)
     answered_at: Mapped[datetime | None] = mapped_column(index=True)  # when its decision was found
+    log_index: Mapped[int | None] = mapped_column(index=True)  # none: not logged yet, or of before it was kept
 
 
 class IncidentRow(Base):
@@ -319,7 +321,7 @@ class IncidentRow(Base):
     kind: Mapped[str] = mapped_column(String(40), primary_key=True)
     subject: Mapped[str] = mapped_column(String(71), primary_key=True)
     detail: Mapped[str]
-    log_index: Mapped[int]
+    log_index: Mapped[int | None]  # none: not logged yet
     opened_at: Mapped[datetime]
     settled_at: Mapped[datetime | None]
 

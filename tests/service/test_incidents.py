@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from house import NAME, TOKEN
-from sqlalchemy import event, select
+from sqlalchemy import delete, event, insert, select, text
 
-from evidence import InputError, Revision, Snapshot, TooManyError, canonical
-from service import incidents, trust
-from service.database import DecisionRow, RolloutRow
+from evidence import InputError, Revision, SandboxMissingError, Snapshot, TooManyError, VerificationError, canonical
+from service import decisions, incidents, later_reviews, ledger, reckoning, trust
+from service.database import DecisionRow, IncidentRow, RolloutRow
 from signoff import Emergencies, MachineKey, build_summary, format_time, gate
 
 if TYPE_CHECKING:
@@ -177,8 +177,9 @@ def test_what_has_found_its_other_is_not_looked_at_again(house: Any, client: Tes
         assert incidents.look(held, datetime.now(UTC) + timedelta(days=3)) == 0
     finally:
         event.remove(held.database.engine, "before_cursor_execute", listen)
-    assert len([one for one in asked if "FROM decision" in one or "FROM rollout" in one]) == 2
-    assert all("answered_at IS NULL" in one for one in asked if "FROM decision" in one or "FROM rollout" in one)
+    read = [one for one in asked if "FROM decision" in one or "FROM rollout" in one]
+    assert ["answered_at IS NULL" in one for one in read] == [False, True, True]
+    assert "rollout.log_index IS NULL" in read[0]  # what a killed process did not log
     with held.database.write() as session:
         assert session.scalars(select(DecisionRow)).one().answered_at is not None
         assert session.scalars(select(RolloutRow)).one().answered_at is not None
@@ -214,3 +215,116 @@ def test_incidents_are_shown_to_who_is_signed_in(client: TestClient) -> None:
     page = client.get("/log").text
     assert "rollout without decision" in page
     assert one["subject"] in page
+
+
+EDITS = (
+    ("DELETE FROM decision", "the decision at log entry 0 is gone"),
+    ("UPDATE decision SET passed = NOT passed", "result of the decision at log entry 0"),
+    ("UPDATE decision SET head_commit = '9'", "head commit of the decision"),
+    ("UPDATE decision SET revision = NULL", "revision of the decision"),
+    ("UPDATE decision SET gate = 'other'", "gate of the decision"),
+    ("UPDATE decision SET repository = 'other'", "repository of the decision"),
+    ("UPDATE decision SET decided_at = '2026-01-01 00:00:00'", "time of the decision"),
+    ("UPDATE decision SET review_by = '2026-01-01 00:00:00'", "owed review of the decision"),
+    ("UPDATE decision SET log_index = 1", "place of the decision"),
+    ("UPDATE decision SET log_index = NULL", "place of the decision"),
+    ("UPDATE decision SET digest = 'sha256:0'", "the decision at log entry 0 is gone"),
+    ("UPDATE decision SET answered_at = taken_at", "marked as rolled out, and no rollout is its own"),
+    ("DELETE FROM rollout", "the rollout at log entry 1 is gone"),
+    ("UPDATE rollout SET platform = 'other'", "account of the rollout"),
+    ("UPDATE rollout SET repository = 'other'", "account of the rollout"),
+    ("UPDATE rollout SET revision = 'sha256:9'", "account of the rollout"),
+    ("UPDATE rollout SET head_commit = '9'", "account of the rollout"),
+    ("UPDATE rollout SET rolled_out_at = '2026-01-01 00:00:00'", "account of the rollout"),
+    ("UPDATE rollout SET log_index = 0", "place of the rollout"),
+    ("UPDATE rollout SET answered_at = reported_at", "marked as decided, and no decision is its own"),
+    (
+        """INSERT INTO rollout (digest, platform, repository, head_commit, rolled_out_at, reported_at)
+        SELECT 'sha256:0', platform, repository, head_commit, rolled_out_at, reported_at FROM rollout""",
+        "a rollout that is not in the log",
+    ),
+    ("DELETE FROM incident", "the incident at log entry 2 is gone"),
+    ("UPDATE incident SET kind = 'review-overdue'", "the incident at log entry 2 is gone"),
+    ("UPDATE incident SET detail = 'nothing'", "not the one at log entry 2"),
+    ("UPDATE incident SET opened_at = '2026-01-01 00:00:00'", "not the one at log entry 2"),
+    ("UPDATE incident SET log_index = 0", "place of the incident"),
+    ("UPDATE incident SET settled_at = opened_at", "settlement of the incident"),
+    (
+        """INSERT INTO incident (kind, subject, detail, log_index, opened_at)
+        SELECT 'own-change-let-out', subject, detail, log_index, opened_at FROM incident""",
+        "an incident, own-change-let-out of",
+    ),
+)
+
+
+OUTWARD = (DecisionRow, RolloutRow, IncidentRow)
+
+
+def edited(held: Any, edit: str, words: str) -> None:
+    """An edit by SQL is found, and undone again."""
+    with held.database.read() as session:
+        before = [
+            (table, [dict(row) for row in session.execute(select(table.__table__)).mappings()]) for table in OUTWARD
+        ]
+    with held.database.write() as session:
+        session.execute(text(edit))
+    with pytest.raises(VerificationError, match=words):
+        reckoning.compare(held)
+    with held.database.write() as session:
+        for table, rows in before:
+            session.execute(delete(table))
+            if rows:
+                session.execute(insert(table.__table__), rows)
+
+
+def test_an_edit_by_sql_of_a_decision_rollout_or_incident_is_found_by_the_log(
+    house: Any, client: TestClient, key: MachineKey
+) -> None:
+    held = context(client)
+    deliver(client, decision(house.place, key, AT, passed=False))
+    rollout(client)
+    assert found(client) == [("rollout-without-decision", True)]
+    assert reckoning.compare(held) == 0
+    for edit, words in EDITS:
+        edited(held, edit, words)
+    assert reckoning.compare(held) == 0
+    deliver(client, decision(house.place, key, AT))
+    assert found(client) == [("rollout-without-decision", False)]
+    assert reckoning.compare(held) == 0
+    edited(held, "UPDATE incident SET settled_at = NULL", "settlement of the incident")
+    edited(held, "DELETE FROM decision WHERE passed", "decision at log entry 3 is gone")
+    assert kinds(client) == ["gate", "rollout", "incident", "gate", "incident"]
+
+
+def test_what_a_killed_process_had_kept_and_not_logged_is_logged_later_and_forgeries_are_not(
+    house: Any, client: TestClient, key: MachineKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, real, later = context(client), ledger.record, datetime.now(UTC) + timedelta(hours=2)
+
+    def killed(*_: object) -> None:
+        raise SandboxMissingError("no witness has an address in the roots")
+
+    deliver(client, decision(house.place, key, AT, passed=False))
+    monkeypatch.setattr(ledger, "record", killed)
+    with pytest.raises(SandboxMissingError):
+        decisions.take(held, decision(house.place, key, AT + timedelta(seconds=1), passed=False), "tiny")
+    with pytest.raises(SandboxMissingError):
+        incidents.report(held, "tiny", NAME, HEAD, None, AT)
+    with pytest.raises(VerificationError, match="a decision that is not in the log"):
+        reckoning.compare(held)
+    assert kinds(client) == ["gate"]
+    monkeypatch.setattr(ledger, "record", real)
+    assert incidents.look(held, later) == 1
+    later_reviews.look(held, later)
+    assert kinds(client) == ["gate", "rollout", "incident", "gate"]
+    assert reckoning.compare(held) == 0
+    forged = canonical(MachineKey.generate().sign(canonical({"no": "gate"})).to_json())
+    with held.database.write() as session:
+        row = session.scalars(select(DecisionRow)).first()
+        values = {column.name: getattr(row, column.name) for column in DecisionRow.__table__.columns}
+        values |= {"digest": held.store.put(forged), "log_index": None}
+        session.execute(insert(DecisionRow).values(**values))
+    later_reviews.look(held, later)
+    assert kinds(client) == ["gate", "rollout", "incident", "gate"]
+    with pytest.raises(VerificationError, match="a decision that is not in the log"):
+        reckoning.compare(held)

@@ -18,7 +18,7 @@ from sqlalchemy import select, update
 from diffing import read_keys
 from evidence import InputError, Severity, VerificationError
 from service import builds, ledger, progress, recipes, reckoning, trust
-from service.database import BuildRow
+from service.database import BuildRow, RecipeRow
 from service.life import State
 from service.recipes import Standing
 from service.suppliers import suppliers
@@ -165,6 +165,22 @@ def test_builds_are_countersigned_until_the_first_one_outside(machine: Machine, 
     assert said.reason == "a build is outside of the recipe's bounds"
     assert kept["reason"] == held.row.stop_reason == "the audit's verdict is fail"
     assert ledger.read_revoked(machine.context)[0].reason == said.reason
+    assert reckoning.compare(machine.context) == 3
+    for edit, words in (
+        ({"stop_reason": "the reviewer stopped it"}, "the reason of the stop of a lane"),
+        ({"stop_index": 0}, "the place of the stop of a lane"),
+        ({"stop_digest": "sha256:" + "0" * 64}, "the envelope of the stop of a lane"),
+        ({"stop_digest": None, "stop_index": None, "stop_reason": None}, "is gone from the database"),
+        ({"revision_id": 2}, "the revision of the recipe signed"),
+    ):
+        with machine.context.database.write() as session:
+            row = session.scalars(select(RecipeRow)).one()
+            before = {name: getattr(row, name) for name in edit}
+            session.execute(update(RecipeRow).values(**edit))
+        with pytest.raises(VerificationError, match=words):
+            reckoning.compare(machine.context)
+        with machine.context.database.write() as session:
+            session.execute(update(RecipeRow).values(**before))
     assert machine.gate(2).admitted  # as it was before the stop
     with pytest.raises(Exception, match="nobody has signed"):
         machine.reviews.bundle(4, 1)

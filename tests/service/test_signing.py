@@ -356,6 +356,9 @@ def test_who_pushed_or_launched_it_does_not_approve_it(house: Any, client: TestC
         ({"superseded": True}, "counted otherwise"),
         ({"payload_digest": "sha256:" + "0" * 64}, "bytes"),
         ({"envelope_digest": "sha256:" + "0" * 64}, "envelope"),
+        ({"key": "SHA256:another"}, "key"),
+        ({"expedited": True}, "haste"),
+        ({"log_index": None}, "gone from the database"),
     ],
 )
 def test_an_edit_of_the_database_is_found_by_the_log(
