@@ -39,6 +39,7 @@ NOT_ROLLED_OUT = "decision-without-rollout"
 OTHER_FILES = "decision-by-other-files"
 OVERDUE = "review-overdue"
 OWN_CHANGE = "own-change-let-out"
+BREAKERS_REVIEWED = "reviewed-by-who-broke-glass"
 
 _DAY = timedelta(hours=24)
 _MINUTE = timedelta(minutes=1)

@@ -8,6 +8,7 @@ signed. Both are read from what is logged, shown until they are reviewed, and an
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
@@ -29,9 +30,17 @@ if TYPE_CHECKING:
     from service.context import Context
     from signoff import Summary
 
+REVIEWER_ROLE = "reviewer"
 _EXPEDITED = b'"expedited":{'  # in canonical JSON nothing that a person wrote can hold it: quotes in it are escaped
 
 log = structlog.get_logger("countersign")
+
+
+class _Ended(Enum):
+    """By whom a review was done that broken glass owed."""
+
+    BY_OTHERS = "others"
+    BY_BREAKERS = "who broke it"
 
 
 class _Place(NamedTuple):
@@ -89,6 +98,7 @@ def look(context: Context, moment: datetime) -> int:
         How many were opened.
     """
     _look_into(context)
+    _tell_of_reviews_by_breakers(context, moment)
     due = owed(context, moment)
     open_ = {one.subject for one in due}
     incidents.settle(context, incidents.OVERDUE, moment, lambda subject: subject not in open_)
@@ -107,37 +117,55 @@ def _expedited(context: Context, moment: datetime, change: Change | None = None)
     rule = trust.policy(context).rules.expedited
     # Where the policy has lost its expedited lane since, what was hurried under it is due at once.
     wait = timedelta(hours=rule.review_within_hours if rule is not None else 0)
+    hurried = (
+        select(RevisionRow.change_id)
+        .join(SignoffRow, SignoffRow.revision_id == RevisionRow.id)
+        .where(SignoffRow.expedited.is_not(False), SignoffRow.log_index.is_not(None))
+    )
     wanted = (
-        select(Change, RevisionRow, StatementRow.payload, SignoffRow.payload_digest)
+        select(Change, RevisionRow, SignoffRow)
         .join(RevisionRow, RevisionRow.change_id == Change.id)
         .join(SignoffRow, SignoffRow.revision_id == RevisionRow.id)
-        .join(StatementRow, StatementRow.nonce == SignoffRow.nonce)
-        .where(SignoffRow.log_index.is_not(None))
+        .where(SignoffRow.log_index.is_not(None), Change.id.in_(hurried))
         .order_by(SignoffRow.log_index)
     )
     if change is not None:
         wanted = wanted.where(Change.platform == change.platform, Change.repository == change.repository)
-    found: dict[int, OwedReview] = {}
+    last: dict[int, tuple[Change, RevisionRow, SignoffRow]] = {}
     with context.database.read() as session:
-        for of, row, payload, named in session.execute(wanted):
-            if _EXPEDITED not in payload:
-                found.pop(of.id, None)
-            elif of.id not in found:
-                statement = read_statement(payload)
-                by, who = statement.signed_at + wait, statement.predicate.reviewer.name
-                found[of.id] = OwedReview(
-                    kind="expedited",
-                    subject=named,
-                    platform=of.platform,
-                    repository=of.repository,
-                    revision=row.digest,
-                    change_id=of.id,
-                    n=row.n,
-                    by=by,
-                    overdue=by <= moment,
-                    detail=_told(f"{of.repository}, change {of.id}, was approved in a hurry by {who}", by),
-                )
-    return list(found.values())
+        for of, row, signoff in session.execute(wanted):
+            if not _hurried(session, signoff):
+                last.pop(of.id, None)
+            else:
+                last.setdefault(of.id, (of, row, signoff))
+        statements = [
+            (of, row, read_statement(session.get_one(StatementRow, signoff.nonce).payload), signoff.payload_digest)
+            for of, row, signoff in last.values()
+        ]
+    return [
+        OwedReview(
+            kind="expedited",
+            subject=named,
+            platform=of.platform,
+            repository=of.repository,
+            revision=row.digest,
+            change_id=of.id,
+            n=row.n,
+            by=(by := statement.signed_at + wait),
+            overdue=by <= moment,
+            detail=_told(
+                f"{of.repository}, change {of.id}, was approved in a hurry by {statement.predicate.reviewer.name}", by
+            ),
+        )
+        for of, row, statement, named in statements
+    ]
+
+
+def _hurried(session: Session, signoff: SignoffRow) -> bool:
+    """Whether a sign-off is an expedited one; what was handed in before that was kept is read."""
+    if signoff.expedited is not None:
+        return signoff.expedited
+    return _EXPEDITED in session.get_one(StatementRow, signoff.nonce).payload
 
 
 def _broken(context: Context, moment: datetime) -> list[OwedReview]:
@@ -150,9 +178,7 @@ def _broken(context: Context, moment: datetime) -> list[OwedReview]:
             broken = _summary(context, row.digest).break_glass
             breakers = [one.id for one in broken.people] if broken is not None else []
             places = _places(session, row)
-            if row.log_index is not None and any(
-                _reviewed(context, session, one, row.log_index, breakers) for one in places
-            ):
+            if _ended(context, session, row, places, breakers) is not None:
                 continue
             what = f"{row.repository} at {(row.head_commit or '')[:12]}"
             found.append(
@@ -184,16 +210,64 @@ def _places(session: Session, row: DecisionRow) -> list[_Place]:
     return [_Place(*one) for one in session.execute(found.where(RevisionRow.digest == row.revision))]
 
 
-def _reviewed(context: Context, session: Session, place: _Place, after: int, breakers: Iterable[str]) -> bool:
-    """Whether somebody who neither broke the glass nor made the change signed a full review after that was logged."""
+def _ended(
+    context: Context, session: Session, row: DecisionRow, places: Iterable[_Place], breakers: Iterable[str]
+) -> _Ended | None:
+    """Whose full review has ended what broken glass owes; None while it is owed."""
+    if row.log_index is None:
+        return None
+    found = {_reviewed(context, session, one, row.log_index, breakers) for one in places} - {None}
+    return _Ended.BY_OTHERS if _Ended.BY_OTHERS in found else next(iter(found), None)
+
+
+def _reviewed(context: Context, session: Session, place: _Place, after: int, breakers: Iterable[str]) -> _Ended | None:
+    """Whether somebody who neither broke the glass nor made the change signed a full review after that was logged.
+
+    Where nobody of the roots could have, at the time that it was signed, who broke the glass may; see decision 79.
+    """
     rows = session.execute(
-        select(SignoffRow.person_id, StatementRow.payload)
+        select(SignoffRow, StatementRow.payload)
         .join(StatementRow, StatementRow.nonce == SignoffRow.nonce)
         .join(RevisionRow, RevisionRow.id == SignoffRow.revision_id)
         .where(RevisionRow.change_id == place.change_id, RevisionRow.n == place.n, SignoffRow.log_index > after)
     ).all()
-    signers = {person for person, payload in rows if _EXPEDITED not in payload} - set(breakers)
-    return bool(signers - hands.makers(context, place.people, signers))
+    given = [(row.person_id, payload) for row, payload in rows if not _hurried(session, row)]
+    signers, broke = {person for person, _ in given}, set(breakers)
+    makers, known = hands.makers(context, place.people, signers), trust.roots(context)
+    if signers - broke - makers:
+        return _Ended.BY_OTHERS
+    reviewers = {one.id for one in known.people if REVIEWER_ROLE in one.roles} - makers
+    alone = any(
+        person in reviewers and not _others(context, place, broke, read_statement(payload).signed_at)
+        for person, payload in given
+    )
+    return _Ended.BY_BREAKERS if alone else None
+
+
+def _tell_of_reviews_by_breakers(context: Context, moment: datetime) -> None:
+    """A review by who broke the glass ends what is owed, and stays on record as an incident that is settled."""
+    with context.database.read() as session:
+        rows = session.scalars(select(DecisionRow).where(DecisionRow.review_by.is_not(None))).all()
+        found = []
+        for row in rows:
+            broken = _summary(context, row.digest).break_glass
+            breakers = [one.id for one in broken.people] if broken is not None else []
+            if _ended(context, session, row, _places(session, row), breakers) is _Ended.BY_BREAKERS:
+                found.append((row.digest, f"{row.repository} at {(row.head_commit or '')[:12]}"))
+    for named, what in found:
+        detail = f"{what} went out by broken glass, and nobody else was there to review it than who broke that"
+        incidents.open_incident(context, incidents.BREAKERS_REVIEWED, named, detail, moment)
+    incidents.settle(context, incidents.BREAKERS_REVIEWED, moment, {named for named, _ in found}.__contains__)
+
+
+def _others(context: Context, place: _Place, breakers: set[str], moment: datetime) -> set[str]:
+    """Those of the roots who could review at that time, and neither broke the glass nor made the change."""
+    able = {
+        person.id
+        for person in trust.roots(context).people
+        if REVIEWER_ROLE in person.roles and any(entry.valid_at(moment) for entry in person.keys)
+    }
+    return able - breakers - hands.makers(context, place.people, able)
 
 
 def place(context: Context, named: Digest) -> int:
@@ -207,6 +281,14 @@ def place(context: Context, named: Digest) -> int:
 
 
 def _look_into(context: Context) -> None:
+    """Find which sign-offs of before it was kept are expedited ones, and what `_look_into_decisions` finds."""
+    with context.database.write() as session:
+        for row in session.scalars(select(SignoffRow).where(SignoffRow.expedited.is_(None))):
+            row.expedited = _hurried(session, row)
+    _look_into_decisions(context)
+
+
+def _look_into_decisions(context: Context) -> None:
     """Find the broken glass in decisions of before it was looked for, and log those that a killed process did not.
 
     What is not in the log has to be signed by a gate: no row that somebody put there is logged.

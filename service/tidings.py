@@ -76,7 +76,7 @@ class Writer:
         for row in rows:
             if isinstance(row, RevisionRow) and State(row.state) not in _ON_THE_WAY:
                 self._revision(session, row, moment)
-            elif isinstance(row, IncidentRow):
+            elif isinstance(row, IncidentRow) and row.log_index is not None:  # told of once it is logged
                 self._incident(session, row, moment)
             elif isinstance(row, DeploymentRow) and row.platform in self._answering:
                 _answers(session, [row], moment)

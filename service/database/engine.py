@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_MS = 30_000
 _WRITERS = 0x636F756E74657273  # the advisory lock of whoever writes or migrates, "counters" in ASCII
-_MOVING = ("state", "settled_at", "asked_at")
+_MOVING = ("state", "settled_at", "asked_at", "log_index")
 _POSTGRESQL = "postgresql+psycopg"
 
 
@@ -44,9 +44,9 @@ class Database:
     def on_move(self, moved: Callable[[OrmSession, list[Any]], None]) -> None:
         """Have ``moved`` told, in the transaction itself, of the rows that a write has moved to another state.
 
-        Those are rows with a ``state``, ``settled_at`` or ``asked_at`` that is new, after everything else that was
-        written. So what is written because of it is there with it, or neither is; and nobody who moves a row has to
-        think of that.
+        Those are rows with a ``state``, ``settled_at``, ``asked_at`` or ``log_index`` that is new, after everything else
+        that was written. So what is written because of it is there with it, or neither is; and nobody who moves a row
+        has to think of that.
         """
         self._moved = moved
 

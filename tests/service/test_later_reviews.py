@@ -11,11 +11,11 @@ from uuid import uuid4
 import pytest
 from command import runner
 from house import NAME, TOKEN, finished, make_key
-from sqlalchemy import update
+from sqlalchemy import event, select, update
 
 from evidence import canonical
-from service import incidents, judgement, later_reviews, trust
-from service.database import DecisionRow, RevisionRow
+from service import incidents, judgement, later_reviews, reckoning, trust
+from service.database import DecisionRow, RevisionRow, SignoffRow
 from service.life import State
 from service.views import Person
 from signoff import (
@@ -35,6 +35,7 @@ from signoff import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from fastapi.testclient import TestClient
@@ -120,6 +121,19 @@ class Office:
         signature = sign_with_ssh_key(self.keys[name], prepared.pae)
         self.reviews.sign_off(1, 1, who, nonce=prepared.nonce, ssh_signature=signature)
 
+    def until(self, name: str, moment: str | None) -> None:
+        """How long somebody's key counts."""
+        self._edit(name, lambda one: one["keys"][0].update(valid_until=moment))
+
+    def take_role(self, name: str, *roles: str) -> None:
+        """Somebody breaks glass, and has these roles beside."""
+        self._edit(name, lambda one: one.update(roles=sorted({BREAK_GLASS_ROLE, *roles})))
+
+    def _edit(self, name: str, change: Callable[[Any], None]) -> None:
+        document = json.loads(self.context.roots.read_bytes())
+        change(next(one for one in document["people"] if one["id"] == name))
+        self.context.roots.write_bytes(canonical(document))
+
     def owed(self) -> list[tuple[str, bool]]:
         return [(one.kind, one.overdue) for one in later_reviews.owed(self.context)]
 
@@ -151,6 +165,28 @@ def test_broken_glass_owes_a_review_by_somebody_else(office: Office) -> None:
     ]
 
 
+def test_where_nobody_else_could_review_who_broke_the_glass_does_and_that_stays_on_record(office: Office) -> None:
+    by = office.break_glass()
+    office.sign("reviewer")
+    assert office.owed() == [("break-glass", False)]  # cleo could have
+    office.until("cleo", "2026-01-01T00:00:00Z")
+    assert office.owed() == []
+    office.until("cleo", None)
+    office.until("reviewer", "2026-01-01T00:00:00Z")
+    assert office.owed() == [("break-glass", False)]
+    office.until("cleo", "2026-01-01T00:00:00Z")
+    office.sign("ben")  # who is no reviewer
+    office.take_role("reviewer")
+    assert office.owed() == [("break-glass", False)]
+    office.take_role("reviewer", "reviewer")
+    assert later_reviews.look(office.context, by) == 0
+    (one,) = incidents.listed(office.context)
+    assert (one.kind, one.settled_at) == ("reviewed-by-who-broke-glass", by)
+    assert "nobody else was there to review it" in one.detail
+    assert later_reviews.look(office.context, by + DAYS) == 0
+    assert reckoning.compare(office.context) == 2
+
+
 def test_it_is_shown_on_queue_and_log_and_told_by_the_api(office: Office) -> None:
     browser = office.client
     browser.get(f"/sign-in?token={browser.app.state.accounts.link('reviewer')}")  # type: ignore[attr-defined]
@@ -173,6 +209,27 @@ def test_what_went_out_can_still_be_reviewed_when_another_revision_came(office: 
     assert office.reviews.revision(1, 1).state is State.SUPERSEDED
     office.sign("cleo")
     assert office.owed() == []
+
+
+def test_only_statements_that_are_expedited_are_read(office: Office) -> None:
+    """However many there are; one of before that was kept is read until it is looked into."""
+    office.sign("cleo")
+    asked: list[str] = []
+    listen = lambda *given: asked.append(given[2])  # noqa: E731 - what SQLAlchemy calls
+    event.listen(office.context.database.engine, "before_cursor_execute", listen)
+    try:
+        assert office.owed() == []
+        assert asked
+        assert not [one for one in asked if "payload" in one and "FROM statement" in one]
+        with office.context.database.write() as session:
+            session.execute(update(SignoffRow).values(expedited=None))
+        assert office.owed() == []
+        assert [one for one in asked if "payload" in one and "FROM statement" in one]
+    finally:
+        event.remove(office.context.database.engine, "before_cursor_execute", listen)
+    later_reviews.look(office.context, datetime.now(UTC))
+    with office.context.database.read() as session:
+        assert session.scalars(select(SignoffRow)).one().expedited is False
 
 
 def test_a_decision_of_before_is_looked_into(office: Office) -> None:
