@@ -116,8 +116,21 @@ def measure(work: Callable[[], object], runs: int) -> Measured:
     return Measured(min(clock), statistics.median(clock), statistics.median(spent))
 
 
+def disk(folder: Path) -> None:
+    """What one fsync of a new file takes here and now: what waits for the disk takes that several times over."""
+
+    def sync() -> None:
+        with (folder / "file").open("wb") as file:
+            file.write(b"x" * 4096)
+            file.flush()
+            os.fsync(file.fileno())
+
+    print(f"the disk itself, one fsync of 4 KB: {measure(sync, 50).text()}")
+
+
 def append(folder: Path) -> list[Held]:
     """How many entries a second get on disk."""
+    disk(folder)
     log = Log(folder / "append", KEY)
     entries = [os.urandom(150).hex().encode() for _ in range(BATCH)]
     found = measure(lambda: log.append_entries(entries), 20)
@@ -187,6 +200,7 @@ def witness(folder: Path) -> list[Held]:
     log = Log(folder / "small", KEY)
     log.append_entries([b"first"])
     cosigner = Cosigner.generate("benchmark.example/witness")
+    disk(folder)
     seen = Witness(folder / "witness", [cosigner], [KEY.public])
     seen.add_checkpoint(build_request(0, (), log.checkpoint()))
     bodies = []
