@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from dbos import DBOS
 from house import finished, make_key
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from evidence import VerificationError, canonical
 from service import judgement, ledger, reckoning, signing, trust
@@ -60,9 +60,9 @@ def proposed(house: Any, client: TestClient, n: int, text: str = "words\n") -> R
     return client.app.state.reviews  # type: ignore[attr-defined, no-any-return]
 
 
-def sign(reviews: Reviews, key: Path, n: int, decision: str = "APPROVED") -> None:
-    prepared = reviews.prepare_statement(1, n, WHO, decision)
-    reviews.sign_off(1, n, WHO, nonce=prepared.nonce, ssh_signature=sign_with_ssh_key(key, prepared.pae))
+def sign(reviews: Reviews, key: Path, n: int, decision: str = "APPROVED", who: Person = WHO) -> None:
+    prepared = reviews.prepare_statement(1, n, who, decision)
+    reviews.sign_off(1, n, who, nonce=prepared.nonce, ssh_signature=sign_with_ssh_key(key, prepared.pae))
 
 
 def admitted(house: Any, reviews: Reviews, n: int) -> bool:
@@ -168,4 +168,23 @@ def test_a_vote_that_was_carried_over_by_sql_is_found(house: Any, client: TestCl
     with context.database.write() as session:
         session.execute(update(CarriedRow).values(revision_id=3))
     with pytest.raises(VerificationError, match="that the log does not carry over to it"):
+        reckoning.compare(context)
+
+
+def test_one_of_several_votes_that_was_taken_away_by_sql_is_found(house: Any, client: TestClient, key: Path) -> None:
+    allow(house)
+    reviews = proposed(house, client, 1)
+    context, cleo = client.app.state.context, Person("cleo", "Cleo", "university", "reviewer")  # type: ignore[attr-defined]
+    client.app.state.accounts.enrol(cleo)  # type: ignore[attr-defined]
+    hers = make_key(house.place, "cleo")
+    public = hers.with_suffix(".pub").read_text(encoding="ascii")
+    trust.enrol_key(context, cleo, public, emails=("cleo@office.example",))
+    sign(reviews, key, 1)
+    sign(reviews, hers, 1, who=cleo)
+    proposed(house, client, 2)
+    assert {one.carried_from for one in reviews.revision(1, 2).signoffs} == {1}
+    assert reckoning.compare(context) == 2
+    with context.database.write() as session:
+        session.delete(session.scalars(select(CarriedRow)).first())
+    with pytest.raises(VerificationError, match=r"a vote that log entry \d+ carries over is gone"):
         reckoning.compare(context)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from house import NAME, TOKEN, finished, make_key, serve
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, insert, select, update
 
 from evidence import (
     ConflictError,
@@ -376,6 +376,33 @@ def test_an_edit_of_the_database_is_found_by_the_log(
     with context.database.write() as session:
         session.execute(update(SignoffRow).values(**before))
     assert reckoning.compare(context) == 1
+
+
+def test_a_sign_off_that_was_inserted_and_evidence_that_was_exchanged_are_found(
+    client: TestClient, key: Path, reviews: Reviews
+) -> None:
+    signed(reviews, key, "REJECTED")
+    context = client.app.state.context  # type: ignore[attr-defined]
+    tables = (StatementRow, SignoffRow)
+    with context.database.write() as session:
+        for table in tables:
+            (row,) = session.execute(select(table.__table__)).mappings()
+            session.execute(insert(table).values(**{**row, "nonce": "another"}))
+    with pytest.raises(VerificationError, match="a sign-off of reviewer that is not in the log"):
+        reckoning.compare(context)
+    with context.database.write() as session:
+        for table in reversed(tables):
+            session.execute(delete(table).where(table.nonce == "another"))
+    assert reckoning.compare(context) == 1
+    for name in ("audit_digest", "diff_digest"):
+        with context.database.write() as session:
+            row = session.scalars(select(RevisionRow)).one()
+            before = getattr(row, name)
+            setattr(row, name, "sha256:" + "0" * 64)
+        with pytest.raises(VerificationError, match="the evidence of the sign-off at log entry"):
+            reckoning.compare(context)
+        with context.database.write() as session:
+            setattr(session.scalars(select(RevisionRow)).one(), name, before)
 
 
 def test_a_sign_off_that_was_deleted_or_rewritten_is_found_and_goes_into_no_bundle(
