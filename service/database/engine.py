@@ -44,9 +44,9 @@ class Database:
     def on_move(self, moved: Callable[[OrmSession, list[Any]], None]) -> None:
         """Have ``moved`` told, in the transaction itself, of the rows that a write has moved to another state.
 
-        Those are rows with a ``state``, ``settled_at``, ``asked_at`` or ``log_index`` that is new, after everything else
-        that was written. So what is written because of it is there with it, or neither is; and nobody who moves a row
-        has to think of that.
+        Those are rows with a ``state``, ``settled_at``, ``asked_at`` or ``log_index`` that is new, after everything
+        else that was written. So what is written because of it is there with it, or neither is; and nobody who moves a
+        row has to think of that.
         """
         self._moved = moved
 
