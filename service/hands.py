@@ -25,13 +25,14 @@ def makers(context: Context, made_by: Digest | None, people: Iterable[str], *, u
         people: by their ids in the roots.
         unknown: whether those of whom nobody can say, without an address in the roots, are among them.
     """
-    known = trust.roots(context)
+    known, people = trust.roots(context), set(people)
     try:
         made = context.store.get_json(made_by) if made_by is not None else []
     except CountersignError:
         return set()
-    emails = {fold_email(one["email"]) for one in made}
-    found = set()
+    emails = {fold_email(one["email"]) for one in made if one["email"]}
+    named = (known.named(one["name"], one["email"]) for one in made)
+    found = {who.id for who in named if who is not None} & people
     for one in people:
         person = known.person(one)
         addresses = person.emails if person is not None else frozenset()

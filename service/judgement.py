@@ -169,7 +169,7 @@ def makers(context: Context, change_id: int) -> frozenset[str]:
     for digest in filter(None, rows):
         with suppress(NotFoundError):  # retention removes those of old changes
             named |= {(entry["name"], entry["email"]) for entry in context.store.get_json(digest)}
-    known = (roots.by_email(email) if email else roots.by_account(name) for name, email in named)
+    known = (roots.named(name, email) for name, email in named)
     return frozenset(person.id for person in known if person is not None)
 
 

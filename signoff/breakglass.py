@@ -283,9 +283,7 @@ def judge_break_glass(
         approved += [_approval(envelope, known, now) for envelope in envelopes]
         detail = _judge(revision, approved, rules, now)
         makers = open_repository().commit_people(revision.base.commit, revision.head.commit)
-        _independent(
-            approved, known, [*(maker.email for maker in makers), *(email for _, email in people_of(revision))]
-        )
+        _independent(approved, known, [*((one.name, one.email) for one in makers), *people_of(revision)])
         detail += "; " + check_subject(revision, open_repository(), artifacts)
     except Exception as error:  # noqa: BLE001 - hostile input must not get past by raising what nobody foresaw
         return _outcome(data, revision, approved, str(error) or type(error).__name__, admits=False)
@@ -367,11 +365,11 @@ def _check_hours(one: Emergency, hours: int, now: datetime) -> None:
         raise InputError(f"the approval by {one.person.id} expired at {one.expires_at:%Y-%m-%d %H:%M} UTC")
 
 
-def _independent(approved: Sequence[Emergency], roots: Roots, makers: Iterable[str]) -> None:
+def _independent(approved: Sequence[Emergency], roots: Roots, makers: Iterable[tuple[str, str]]) -> None:
     """Nobody breaks the glass for their own change, whoever of the approvers named them, or the commits do."""
-    emails = {fold_email(email) for email in makers}
-    emails |= {fold_email(named.email) for one in approved for named in one.statement.predicate.people}
-    known = {person.id for email in emails if (person := roots.by_email(email)) is not None}
+    named = {*makers, *((who.name, who.email) for one in approved for who in one.statement.predicate.people)}
+    emails = {fold_email(email) for _, email in named if email}
+    known = {person.id for name, email in named if (person := roots.named(name, email)) is not None}
     for one in approved:
         if not one.person.emails:
             raise PolicyError(f"{one.person.id} has no address in the roots, so nobody can say who made the change")

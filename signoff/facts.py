@@ -316,7 +316,7 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def _change_person(name: str, email: str, roots: Roots) -> ChangePerson:
-    known = roots.by_email(email) if email else roots.by_account(name)
+    known = roots.named(name, email)
     return ChangePerson(name, email, known.id if known else None)
 
 

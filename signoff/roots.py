@@ -209,6 +209,10 @@ class Roots:
             (person for person in self.people if folded in person.accounts or folded == fold_name(person.id)), None
         )
 
+    def named(self, name: str, email: str) -> Person | None:
+        """Who is meant by a name and an address as a change names its makers; an account has no address."""
+        return self.by_email(email) if email else self.by_account(name)
+
     def log(self, origin: str) -> NoteKey | None:
         """The key of the log of that origin, if it counts."""
         return next((key for key in self.logs if key.name == origin), None)

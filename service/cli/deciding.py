@@ -105,7 +105,9 @@ def break_glass(  # noqa: PLR0913, PLR0917 - one argument an option
     hours: Annotated[int, typer.Option("--hours", min=1, help="How long this counts.")] = 4,
     made_by: Annotated[
         list[str] | None,
-        typer.Option("--made-by", help="Address of who pushed it, launched its training or supplied its artifacts."),
+        typer.Option(
+            "--made-by", help="Address or account of who pushed it, launched its training or supplied its artifacts."
+        ),
     ] = None,
     *,
     nobody_else: Annotated[
@@ -115,7 +117,7 @@ def break_glass(  # noqa: PLR0913, PLR0917 - one argument an option
     """Approve that a revision goes out without a review, in an emergency. It takes people of two organisations."""
     content = _content(revision)
     subject, earlier = signoff.read_bundle_revision(content)
-    makers = {*signoff.read_bundle_people(content), *(("", address) for address in made_by or ())}
+    makers = {*signoff.read_bundle_people(content), *(("", one) if "@" in one else (one, "") for one in made_by or ())}
     if made_by and nobody_else:
         raise InputError("--made-by and --nobody-else contradict each other")
     if not makers and not nobody_else:

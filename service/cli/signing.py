@@ -145,8 +145,10 @@ def gate_command(  # noqa: PLR0913, PLR0917 - one argument an option
     ] = False,
 ) -> None:
     """Say whether exactly this may go out: exit 0 yes, 1 no, with the step that failed. Needs no network."""
-    if at == _MADE and (bundle is None or not dry_run):
-        raise InputError("--at made asks what a --bundle came to once; that admits nothing now: add --dry-run")
+    if at is not None and not dry_run:
+        raise InputError("--at asks what came of it at another time; that admits nothing now: add --dry-run")
+    if at == _MADE and bundle is None:
+        raise InputError("--at made asks what a --bundle came to once: give one")
     moment = signoff.made_at(bundle, roots) if bundle is not None and at == _MADE else _moment(at)
     decider = Decider.of(gate_id, gate_key, vsa, report)
     if break_glass is not None and vsa is None and report is None and not dry_run:

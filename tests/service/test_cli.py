@@ -272,6 +272,9 @@ def test_sign_verify_gate_and_log(house: House, client: TestClient, run: Callabl
     gate = ("gate", "--bundle", bundle, "--repo", mirror, "--policy", policy, "--roots", roots)
     through = run(*gate)
     assert (through.status, through.out.strip().splitlines()[-1]) == (0, "admitted")
+    past = run(*gate, "--at", "2026-11-24T12:00:00Z")
+    assert (past.status, "add --dry-run" in past.err) == (2, True)
+    assert run(*gate, "--at", "2020-01-01T12:00:00Z", "--dry-run").status == 1
     assert run("verify", bundle, "--roots", roots).status == 0
     ten_years_on(run, bundle, roots, gate)
     assert run("log", "verify", "--log", data / "log", "--roots", roots).status == 0

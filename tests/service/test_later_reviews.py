@@ -241,12 +241,13 @@ def test_a_decision_of_before_is_looked_into(office: Office) -> None:
     assert office.owed() == [("break-glass", False)]
 
 
-def test_breaking_the_glass_for_what_one_pushed_is_an_incident(office: Office) -> None:
+@pytest.mark.parametrize("made", [{"name": "Ben", "email": "ben@office.example"}, {"name": "ben", "email": ""}])
+def test_breaking_the_glass_for_what_one_pushed_is_an_incident(office: Office, made: dict[str, str]) -> None:
     """A gate knows what commits and approvals say; who pushed, this server knows, and says so."""
     office.break_glass()
     assert incidents.listed(office.context) == ()
     with office.context.database.write() as session:
-        named = office.context.store.put_json([{"name": "Ben", "email": "ben@office.example"}])
+        named = office.context.store.put_json([made])
         session.execute(update(RevisionRow).values(people_digest=named))
     office.break_glass()
     (found,) = incidents.listed(office.context)
@@ -275,6 +276,7 @@ def test_the_glass_is_broken_on_the_command_line(
     for made_by, status, detail in (
         ("pat@x.example", 0, "2 people of 2"),
         ("reviewer@office.example", 1, "reviewer b"),
+        ("Reviewer", 1, "reviewer b"),
     ):
         assert run("break-glass", first, *by["ben"], "--out", glass, "--made-by", made_by).status == 0
         said = run(*told)

@@ -156,7 +156,9 @@ def test_nobody_breaks_the_glass_for_what_they_pushed_or_launched(world: World) 
     for people, words in (
         ([("Rita", "rita+ci@review.example")], "rita breaks the glass"),
         ([("", "ROLF@review.example")], "rolf breaks the glass"),
+        ([("ROLF", "")], "rolf breaks the glass"),  # an account of a code host, which tells no address
         ([("Pat", "pat@platform.example")], ""),
+        ([("Pat", "")], ""),
     ):
         world.bundle.write_bytes(b"")
         approvals = (approval(world, "rita", 1, people=people), approval(world, "rolf", 2))
