@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.sync_api import expect
 
 from service import comments
 from service.comments import Author
@@ -138,9 +139,11 @@ def test_a_line_is_spoken_of_and_a_file_viewed_by_the_keyboard_alone(service: An
 
     before = page.locator(".file-list").inner_text()
     press("r")
-    page.wait_for_function("document.querySelectorAll('.file.is-viewed').length === 1")
+    expect(page.locator(".file.is-viewed")).to_have_count(1)
+    page.wait_for_load_state("load")  # until then the page has no keys
     press("r")
-    page.wait_for_function("document.querySelectorAll('.file.is-viewed').length === 0")
+    expect(page.locator(".file.is-viewed")).to_have_count(0)
+    page.wait_for_load_state("load")
     assert page.locator(".file-list").inner_text() == before
     press("u")
     page.wait_for_url(re.compile(r"/revisions/1$"))

@@ -614,7 +614,6 @@ ELSEWHERE: dict[str, dict[str, int | None]] = {  # by vector: another step, or N
     "an assertion too many": {"passkeys": 2},
     "other paths": {"carried": 1},  # facts that are then out of order
     "null for the paths": {"carried": 1},
-    "no such time": {"everything": 1, "carried": 1},
     "another reviewer": {"followed": None},  # it is rolf
     "another salt": {"everything": 1},  # whose last entry is no panel
     "no cosignature": {**dict.fromkeys(NAMES), **dict.fromkeys(WITNESSED, 6)},

@@ -89,10 +89,14 @@ def _list(data: bytes, opcodes: Counter[str], imports: set[str]) -> bool:
 def _picklescan(streams: list[bytes]) -> str:
     from picklescan.scanner import SafetyLevel, scan_pickle_bytes  # noqa: PLC0415 - only pickles need it
 
-    logging.disable(logging.CRITICAL)
     worst, error = [], False
     for data in streams:
-        result = scan_pickle_bytes(io.BytesIO(data), "pickle")
+        quiet = logging.root.manager.disable
+        logging.disable(logging.CRITICAL)
+        try:
+            result = scan_pickle_bytes(io.BytesIO(data), "pickle")
+        finally:
+            logging.disable(quiet)
         error |= bool(result.scan_err)
         worst += [
             f"{found.module}.{found.name}" for found in result.globals if found.safety is not SafetyLevel.Innocuous
