@@ -69,6 +69,7 @@ def test_axe_finds_nothing_on_what_is_said_of_a_change(service: Any, browse: Cal
         page.get_by_label("Comment on").fill("Why?")
         page.get_by_label("Blocks the change").check()
         page.get_by_role("button", name=way).click()
+        page.wait_for_url("**/files#t*")  # loaded, its styles too
         found += complaints(page)
     for place in (f"{revision}/threads", f"{service.url}/changes/{service.changes['broken']}/author"):
         page.goto(place)
