@@ -53,17 +53,7 @@ def one(database: Database, deployment_id: int) -> Deployment | None:
                 RevisionRow.head_commit == row.head_commit,
             )
         )
-        answer = _answer({State(state) for state in states})
-    return Deployment(
-        row.platform,
-        row.repository,
-        row.environment,
-        row.head_commit,
-        row.run,
-        row.asked_at,
-        answer,
-        row.answer_sent,
-    )
+        return _deployment(row, {State(state) for state in states})
 
 
 def listed(
@@ -84,19 +74,21 @@ def listed(
         )
         for of, repository, head, state in session.execute(reviewed):
             states.setdefault((of, repository, head), set()).add(State(state))
-    return [
-        Deployment(
-            row.platform,
-            row.repository,
-            row.environment,
-            row.head_commit,
-            row.run,
-            row.asked_at,
-            _answer(states.get((row.platform, row.repository, row.head_commit), set())),
-            row.answer_sent,
-        )
-        for row in rows
-    ]
+    return [_deployment(row, states.get((row.platform, row.repository, row.head_commit), set())) for row in rows]
+
+
+def _deployment(row: DeploymentRow, states: set[State]) -> Deployment:
+    """A question as it would be answered where the revisions with its commit have these states."""
+    return Deployment(
+        row.platform,
+        row.repository,
+        row.environment,
+        row.head_commit,
+        row.run,
+        row.asked_at,
+        _answer(states),
+        row.answer_sent,
+    )
 
 
 def _answer(states: set[State]) -> Answer:

@@ -114,7 +114,9 @@ def audit(revision_id: int) -> Json:
 def deliver(destination: str) -> int:
     """Try what the outbox has for one destination, one after the other, until one is not taken; returns how many."""
     for count in range(delivering.AT_ONCE):
-        if not _try_next(destination):
+        with _bound[0][1].step():
+            more = _deliver_next(destination)
+        if not more:
             return count
     return delivering.AT_ONCE
 
@@ -122,11 +124,6 @@ def deliver(destination: str) -> int:
 @DBOS.step(name="deliver-next")
 def _deliver_next(destination: str) -> bool:
     return delivering.try_next(_context(), destination)
-
-
-def _try_next(destination: str) -> bool:
-    with _bound[0][1].step():
-        return _deliver_next(destination)
 
 
 def hand_over(destination: str) -> None:
@@ -138,17 +135,13 @@ def hand_over(destination: str) -> None:
 @DBOS.workflow(name="reconcile")
 def reconcile(platform: str) -> int:
     """Ask a platform's code host what was missed; returns how much that was."""
-    return _reconciled(platform)
+    with _bound[0][1].step():
+        return _reconcile(platform)
 
 
 @DBOS.step(name="reconcile-platform")
 def _reconcile(platform: str) -> int:
     return reconciling.reconcile(_context(), platform)
-
-
-def _reconciled(platform: str) -> int:
-    with _bound[0][1].step():
-        return _reconcile(platform)
 
 
 def ask(platform: str) -> None:

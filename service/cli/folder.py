@@ -38,3 +38,16 @@ def opened(data: Path | None, *, trusting: bool = False, existing: bool = False)
         yield context
     finally:
         context.close()
+
+
+@contextmanager
+def kept(data: Path | None) -> Iterator[Context]:
+    """The data folder of a service that may be running, closed afterwards. Raises as `backups.open_kept`."""
+    from service import backups  # noqa: PLC0415 - as above
+    from service.settings import Settings  # noqa: PLC0415 - as above
+
+    context = backups.open_kept(Settings(data_dir=data) if data else Settings())
+    try:
+        yield context
+    finally:
+        context.close()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli.folder import kept
 from service.cli.output import as_text, show
 
 if TYPE_CHECKING:
@@ -29,13 +30,9 @@ def backup(
 ) -> None:
     """Back up data folder and database into one sealed file, also while the service runs. Private keys stay out."""
     from service import backups  # noqa: PLC0415 - a second of imports that other commands need not wait for
-    from service.settings import Settings  # noqa: PLC0415 - as above
 
-    context = backups.open_kept(Settings(data_dir=data) if data else Settings())
-    try:
+    with kept(data) as context:
         _say("backed up", backups.backup(context, out), format)
-    finally:
-        context.close()
 
 
 def restore(

@@ -3,18 +3,13 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from service.cli.folder import kept
 from service.cli.output import as_text, show
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from service.context import Context
 
 app = typer.Typer(
     help="Reports to code hosts and webhooks that wait or were given up.", no_args_is_help=True, rich_markup_mode=None
@@ -32,7 +27,7 @@ def list_messages(
     from service import outbox  # noqa: PLC0415 - a second of imports that other commands need not wait for
     from service.outbox import Fate  # noqa: PLC0415 - as above
 
-    with _opened(data) as context:
+    with kept(data) as context:
         found = outbox.listed(context.database, (Fate.WAITING, Fate.DEAD))
     if format == "json":
         messages = [
@@ -67,18 +62,6 @@ def retry(
     """Have what was given up tried again, or one message now. What a newer one has replaced stays as it is."""
     from service import outbox  # noqa: PLC0415 - as above
 
-    with _opened(data) as context:
+    with kept(data) as context:
         count = outbox.again(context.database, message)
     show(f"{count} message{'' if count == 1 else 's'} will be tried again.")
-
-
-@contextmanager
-def _opened(data: Path | None) -> Iterator[Context]:
-    from service import backups  # noqa: PLC0415 - as above
-    from service.settings import Settings  # noqa: PLC0415 - as above
-
-    context = backups.open_kept(Settings(data_dir=data) if data else Settings())
-    try:
-        yield context
-    finally:
-        context.close()

@@ -3,18 +3,17 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli.folder import kept
 from service.cli.output import show
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from service.context import Context
     from service.retention import Due
 
 app = typer.Typer(help="How long evidence is kept, and legal holds.", no_args_is_help=True, rich_markup_mode=None)
@@ -29,7 +28,7 @@ def show_due(data: _Data = None) -> None:
     from service import retention  # noqa: PLC0415 - a second of imports that other commands need not wait for
     from service.arrivals import now  # noqa: PLC0415 - as above
 
-    with _opened(data) as context:
+    with kept(data) as context:
         for one in retention.holds(context):
             show(f"held: change {one.change_id} since {one.since:%Y-%m-%d}: {one.reason}")
         _list(retention.due(context, now()), "due")
@@ -45,7 +44,7 @@ def hold(
     from service import retention  # noqa: PLC0415 - as above
     from service.arrivals import now  # noqa: PLC0415 - as above
 
-    with _opened(data) as context:
+    with kept(data) as context:
         retention.hold(context, change, reason, now())
     show(f"held: change {change}")
 
@@ -55,7 +54,7 @@ def release(change: _Change, data: _Data = None) -> None:
     """End a hold."""
     from service import retention  # noqa: PLC0415 - as above
 
-    with _opened(data) as context:
+    with kept(data) as context:
         retention.release(context, change)
     show(f"released: change {change}")
 
@@ -66,7 +65,7 @@ def apply(data: _Data = None) -> None:
     from service import retention  # noqa: PLC0415 - as above
     from service.arrivals import now  # noqa: PLC0415 - as above
 
-    with _opened(data) as context:
+    with kept(data) as context:
         _list(retention.remove(context, now()), "removed")
 
 
@@ -75,15 +74,3 @@ def _list(every: Sequence[Due], word: str) -> None:
         show(f"{word}: change {one.change_id}, revision {one.n}: {len(one.documents)} documents")
     if not every:
         show(f"{word}: nothing")
-
-
-@contextmanager
-def _opened(data: Path | None) -> Iterator[Context]:
-    from service import backups  # noqa: PLC0415 - as above
-    from service.settings import Settings  # noqa: PLC0415 - as above
-
-    context = backups.open_kept(Settings(data_dir=data) if data else Settings())
-    try:
-        yield context
-    finally:
-        context.close()
